@@ -1,0 +1,4 @@
+"""The ramet command."""
+
+
+def main() -> None: ...

@@ -1,0 +1,206 @@
+"""The shape of a type: what crosses the wire when a value of it is sent, as plain data.
+
+A shape is JSON: it is hashed into a contract, sent in HELLO, compared with the peer's, printed in errors. Types with equal
+shapes are read and written alike whatever their Python names, so the names are kept for people and left out of the hash.
+
+kinds:  none bool int float str bytes datetime date time timedelta uuid decimal any
+        literal {values}  enum {name, values}  array {item}  tuple {items}  map {key, value}  union {of}
+        struct {name, fields: [{name, type, required}], tag, positional, closed}  ref {up}  (a recursive struct: `up` structs above)
+        json {name, fields}  (a pydantic model: its own JSON, in a str)
+"""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import msgspec
+from msgspec import inspect as types
+
+Shape = dict[str, Any]
+
+_SCALARS: dict[type[types.Type], str] = {
+    types.NoneType: "none",
+    types.BoolType: "bool",
+    types.IntType: "int",
+    types.FloatType: "float",
+    types.StrType: "str",
+    types.BytesType: "bytes",
+    types.ByteArrayType: "bytes",
+    types.MemoryViewType: "bytes",
+    types.DateTimeType: "datetime",
+    types.DateType: "date",
+    types.TimeType: "time",
+    types.TimeDeltaType: "timedelta",
+    types.UUIDType: "uuid",
+    types.DecimalType: "decimal",
+    types.AnyType: "any",
+}
+_LIMITS = ("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length", "pattern")
+_KEYS = {"str", "int", "float", "bool", "bytes", "datetime", "date", "time", "timedelta", "uuid", "decimal", "literal", "enum"}
+_WAYS_OUT: dict[str, str] = {
+    "complex": "send the two parts as floats",
+    "PosixPath": "send it as str",
+    "Path": "send it as str",
+    "object": "name the type, or use typing.Any for JSON-like values",
+    "Callable": "a function cannot be sent; send what it needs, or publish an event",
+    "Iterator": "declare AsyncIterator[T] as the result to stream, or list[T] to send it whole",
+    "Generator": "declare AsyncIterator[T] as the result to stream, or list[T] to send it whole",
+    "AsyncIterator": "only a call's whole result can be AsyncIterator[T]; use list[T] here",
+    "AsyncGenerator": "declare the result as AsyncIterator[T]",
+    "array": "send it as list[float] or bytes",
+    "ndarray": "send it as bytes, with its shape beside it",
+}
+
+
+class NoShape(TypeError):
+    """A type that cannot cross the wire. `type_name` is the offending inner type, `way_out` the code to write instead."""
+
+    def __init__(self, type_name: str, reason: str, way_out: str) -> None:
+        super().__init__(f"`{type_name}` {reason}")
+        self.type_name = type_name
+        self.reason = reason
+        self.way_out = way_out
+
+
+def name_of(annotation: object) -> str:
+    """The type as its author would write it."""
+    if isinstance(annotation, type) and not hasattr(annotation, "__args__"):
+        return annotation.__qualname__
+    return str(annotation).replace("typing.", "")
+
+
+def inspect_type(annotation: object) -> types.Type:
+    """msgspec's view of a type. Raises NoShape where it has none."""
+    try:
+        return types.type_info(annotation)
+    except (TypeError, NameError, AttributeError) as error:
+        reason = str(error).split(" - type ")[0]
+        way_out = "wrap the alternatives in tagged msgspec Structs (`class A(msgspec.Struct, tag=True)`)" if "unions" in reason else "use a msgspec Struct or a dataclass"
+        raise NoShape(name_of(annotation), f"has no wire form: {reason}", way_out) from error
+
+
+def describe(annotation: object) -> Shape:
+    """The shape of a type annotation. Raises NoShape."""
+    return _describe(inspect_type(annotation), ())
+
+
+def pydantic_fields(cls: type) -> Mapping[str, Any] | None:
+    """The fields of a pydantic v2 model, None for any other class. By its face, so that pydantic need not be installed."""
+    if hasattr(cls, "model_validate_json") and hasattr(cls, "model_dump_json"):
+        return cast("Mapping[str, Any]", cls.model_fields)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]  (a pydantic model, see above)
+    return None
+
+
+def _describe(info: types.Type, above: tuple[type, ...]) -> Shape:  # noqa: C901, PLR0911  (a table of kinds, one branch each)
+    if scalar := _SCALARS.get(type(info)):
+        return _with_limits({"kind": scalar}, info)
+    match info:
+        case types.LiteralType(values=values):
+            return {"kind": "literal", "values": sorted(values, key=repr)}
+        case types.EnumType(cls=cls):
+            return {"kind": "enum", "name": cls.__name__, "values": sorted((member.value for member in cls), key=repr)}
+        case types.ListType() | types.SetType() | types.FrozenSetType() | types.VarTupleType():
+            return _with_limits({"kind": "array", "item": _describe(info.item_type, above)}, info)
+        case types.TupleType(item_types=items):
+            return {"kind": "tuple", "items": [_describe(item, above) for item in items]}
+        case types.DictType() | types.FrozenDictType():
+            return _with_limits({"kind": "map", "key": _key(info, above), "value": _describe(info.value_type, above)}, info)
+        case types.UnionType(types=members):
+            return {"kind": "union", "of": [_describe(member, above) for member in members]}
+        case types.StructType() | types.DataclassType() | types.TypedDictType() | types.NamedTupleType():
+            return _struct(info, above)
+        case types.CustomType(cls=cls):
+            return _custom(cls, above)
+        case _:
+            raise NoShape(type(info).__name__.removesuffix("Type"), "cannot cross the wire", "use a msgspec Struct or a dataclass")
+
+
+def _with_limits(shape: Shape, info: types.Type) -> Shape:
+    limits = {name: value for name in _LIMITS if (value := getattr(info, name, None)) is not None}
+    return {**shape, "limits": limits} if limits else shape
+
+
+def _key(info: types.DictType | types.FrozenDictType, above: tuple[type, ...]) -> Shape:
+    key = _describe(info.key_type, above)
+    members = key["of"] if key["kind"] == "union" else [key]
+    for member in members:
+        if member["kind"] not in _KEYS | {"any"}:
+            raise NoShape(signature_of(member), "cannot be the key of a dict on the wire", "use str, int, UUID, date or an Enum as the key")
+    return key
+
+
+def _struct(info: types.StructType | types.DataclassType | types.TypedDictType | types.NamedTupleType, above: tuple[type, ...]) -> Shape:
+    if info.cls in above:
+        return {"kind": "ref", "up": above[::-1].index(info.cls)}
+    below = (*above, info.cls)
+    return {
+        "kind": "struct",
+        "name": getattr(info.cls, "__name__", str(info.cls)),
+        "fields": [{"name": field.encode_name, "type": _describe(field.type, below), "required": field.required} for field in info.fields],
+        "tag": [info.tag_field, info.tag] if isinstance(info, types.StructType) and info.tag is not None else None,
+        "positional": isinstance(info, types.NamedTupleType) or getattr(info, "array_like", False),
+        "closed": getattr(info, "forbid_unknown_fields", False),
+    }
+
+
+def _custom(cls: type, above: tuple[type, ...]) -> Shape:
+    fields = pydantic_fields(cls)
+    if fields is None:
+        way_out = _WAYS_OUT.get(cls.__name__, f"make {cls.__name__} a msgspec Struct, a dataclass, a TypedDict or a pydantic model")
+        raise NoShape(cls.__name__, "cannot cross the wire", way_out)
+    if cls in above:
+        return {"kind": "ref", "up": above[::-1].index(cls)}
+    described: list[Shape] = []
+    for name, field in fields.items():
+        try:
+            shape = _describe(inspect_type(field.annotation), (*above, cls))
+        except NoShape as error:
+            shape = {"kind": "json", "name": error.type_name, "fields": []}  # pydantic reads and writes more types than we can name
+        if shape["kind"] == "bytes" and cls.model_config.get("ser_json_bytes") != "base64":  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+            raise NoShape(
+                cls.__name__, f"has the bytes field `{name}`, which pydantic's JSON cannot hold", "model_config = ConfigDict(ser_json_bytes='base64', val_json_bytes='base64')"
+            )
+        described.append({"name": field.alias or name, "type": shape, "required": field.is_required()})
+    return {"kind": "json", "name": cls.__name__, "fields": described}
+
+
+def unnamed(shape: Any) -> Any:
+    """The shape without the names that do not reach the wire; what the contract hash covers."""
+    if isinstance(shape, list):
+        return [unnamed(item) for item in cast("list[Any]", shape)]
+    if isinstance(shape, dict):
+        drop = cast("Shape", shape).get("kind") in {"struct", "enum", "json"}
+        return {key: unnamed(value) for key, value in cast("Shape", shape).items() if not (drop and key == "name")}
+    return shape
+
+
+def signature_of(shape: Shape) -> str:
+    """The shape as a person would write it, on one line."""
+    match shape["kind"]:
+        case "array":
+            text = f"list[{signature_of(shape['item'])}]"
+        case "tuple":
+            text = f"tuple[{', '.join(signature_of(item) for item in shape['items'])}]"
+        case "map":
+            text = f"dict[{signature_of(shape['key'])}, {signature_of(shape['value'])}]"
+        case "union":
+            text = " | ".join(signature_of(member) for member in shape["of"])
+        case "literal":
+            text = f"Literal[{', '.join(map(repr, shape['values']))}]"
+        case "enum":
+            text = f"{shape['name']}({', '.join(map(repr, shape['values']))})"
+        case "struct" | "json":
+            fields = ", ".join(f"{field['name']}{'' if field['required'] else '?'}: {signature_of(field['type'])}" for field in shape["fields"])
+            text = f"{shape['name']}{{{fields}}}"
+        case "none":
+            text = "None"
+        case "ref":
+            text = "..."
+        case kind:
+            text = {"uuid": "UUID", "decimal": "Decimal", "any": "Any"}.get(kind, kind)
+    limits = shape.get("limits")
+    return f"{text}({', '.join(f'{name}={value}' for name, value in limits.items())})" if limits else text
+
+
+def canonical(value: object) -> bytes:
+    """Bytes that are equal exactly when the plain data is."""
+    return msgspec.json.encode(value, order="deterministic")

@@ -1,0 +1,155 @@
+"""The vocabulary of a module's author: declarations, which the parts below interpret. Light: `import ramet` loads this.
+
+Not here: anything that runs a call, opens a connection or serves a request.
+"""
+
+import re
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from typing import Any, ParamSpec, Protocol, TypeVar, overload
+
+from ramet.calls.facade import Call
+from ramet.errors import DeclarationError
+from ramet.kit.durations import parse_duration_s
+from ramet.model.bindings import Endpoint, endpoint
+from ramet.model.contract import CallContract, CallOptions, contract_of
+from ramet.model.failure import Failure
+from ramet.wire.context import Face
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+DEFAULT_DEADLINE_S = 5.0
+
+
+class Expose(Protocol):
+    """What `@module.expose` and the HTTP verbs are: a plain `def` becomes a call that is awaited, the rest keeps its type."""
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, T]], /) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    @overload
+    def __call__(self, function: Callable[P, AsyncIterator[T]], /) -> Callable[P, AsyncIterator[T]]: ...
+    @overload
+    def __call__(self, function: Callable[P, T], /) -> Callable[P, Coroutine[Any, Any, T]]: ...
+
+
+class Module:
+    """A bounded context: the calls, endpoints and data that belong together.
+
+        module = Module("articles", uses=["accounts"])
+
+    name: lower case, unique in the application; it is a label, a schema and a role. uses: names of the modules that it calls;
+    others refuse it.
+    """
+
+    def __init__(self, name: str, *, uses: Iterable[str] = ()) -> None:
+        uses = frozenset(uses)
+        for each in (name, *uses):
+            if not _NAME.fullmatch(each) or len(each) > 48:
+                raise DeclarationError(f"{each!r} cannot name a module", hint="lower-case letters, digits and _, beginning with a letter, at most 48")
+        if name in uses:
+            raise DeclarationError(f"module `{name}` lists itself in uses")
+        self.face = Face(name, uses)
+        self.calls: dict[str, Call] = {}
+        self.endpoints: list[Endpoint] = []
+
+    def __repr__(self) -> str:
+        return f"<Module {self.name}: {len(self.calls)} calls, uses {', '.join(sorted(self.uses)) or 'none'}>"
+
+    @property
+    def name(self) -> str:
+        return self.face.name
+
+    @property
+    def uses(self) -> frozenset[str]:
+        return self.face.uses
+
+    def contract(self, call: str) -> CallContract | None:
+        return self.calls[call].contract if call in self.calls else None
+
+    @overload
+    def expose(self, function: Callable[P, Coroutine[Any, Any, T]], /) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    @overload
+    def expose(self, function: Callable[P, AsyncIterator[T]], /) -> Callable[P, AsyncIterator[T]]: ...
+    @overload
+    def expose(self, function: Callable[P, T], /) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    @overload
+    def expose(
+        self,
+        *,
+        raises: Sequence[type[Failure]] = ...,
+        idempotent: bool = ...,
+        once: bool = ...,
+        deadline: str | float = ...,
+        hedge_after: str | float | None = ...,
+    ) -> Expose: ...
+    def expose(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+        """Make a function a call that other modules may make.
+
+        raises: the failures that arrive as themselves; anything else arrives as RemoteError.
+        idempotent: running it twice is as good as once, so it may be repeated when a reply is lost.
+        once: it may be repeated with the same key, under which its module stores the result.
+        deadline: time that it may take, `"500ms"` or seconds; default 5 s. For a stream: for each item.
+        hedge_after: ask a second instance when the first has not answered by then; only with idempotent.
+
+        Raises DeclarationError or UnwireableType, at import.
+        """
+        made = _options(**options)
+        if function is not None:
+            return self._expose(function, made)
+        return lambda function: self._expose(function, made)
+
+    def get(self, path: str, *, status: int = 200, **options: Any) -> Expose:
+        """Expose a call and bind it to `GET path`. Takes what `expose` takes; a GET is idempotent by itself."""
+        return self._verb("GET", path, status, {"idempotent": True, **options})
+
+    def post(self, path: str, *, status: int = 200, **options: Any) -> Expose:
+        return self._verb("POST", path, status, options)
+
+    def put(self, path: str, *, status: int = 200, **options: Any) -> Expose:
+        return self._verb("PUT", path, status, options)
+
+    def patch(self, path: str, *, status: int = 200, **options: Any) -> Expose:
+        return self._verb("PATCH", path, status, options)
+
+    def delete(self, path: str, *, status: int = 200, **options: Any) -> Expose:
+        return self._verb("DELETE", path, status, options)
+
+    def _verb(self, method: str, path: str, status: int, options: dict[str, Any]) -> Any:
+        made = _options(**options)
+
+        def bind(function: Callable[..., Any]) -> Callable[..., Any]:
+            facade = self._expose(function, made)
+            contract = self.calls[function.__name__].contract
+            self.endpoints.append(endpoint(method, path, contract.name, status, {p.name for p in contract.parameters}, contract.where))
+            return facade
+
+        return bind
+
+    def _expose(self, function: Callable[..., Any], options: CallOptions) -> Callable[..., Any]:
+        call = Call(contract_of(self.name, function, options), function, self.face)
+        name = call.contract.name
+        if name in self.calls:
+            raise DeclarationError(f"module `{self.name}` exposes `{name}` twice", where=call.contract.where, hint=f"the first is at {self.calls[name].contract.where}")
+        self.calls[name] = call
+        return call.facade
+
+
+def _options(
+    *,
+    raises: Sequence[type[Failure]] = (),
+    idempotent: bool = False,
+    once: bool = False,
+    deadline: str | float = DEFAULT_DEADLINE_S,
+    hedge_after: str | float | None = None,
+) -> CallOptions:
+    try:
+        return CallOptions(
+            raises=tuple(raises),
+            idempotent=idempotent,
+            once=once,
+            deadline_s=parse_duration_s(deadline),
+            hedge_after_s=None if hedge_after is None else parse_duration_s(hedge_after),
+        )
+    except ValueError as error:
+        raise DeclarationError(str(error)) from None

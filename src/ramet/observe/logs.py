@@ -1,0 +1,105 @@
+"""Log lines: structured JSON or coloured text, each with the ids of the work that it belongs to, through stdlib `logging`.
+
+`configure` is called once by whoever owns the process; a library that logs needs to know nothing of Ramet. `canonical` writes the
+one line of a unit of work: everything that is known of it, as fields.
+"""
+
+import datetime
+import logging
+import sys
+import traceback
+from typing import Any, TextIO
+
+from ramet.wire.context import current
+from ramet.wire.values import encode_json
+
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "trace_id", "span_id", "module_name"}
+_COLORS = {"DEBUG": "\x1b[2m", "INFO": "\x1b[32m", "WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[35m"}
+_DIM, _RESET = "\x1b[2m", "\x1b[0m"
+
+logger = logging.getLogger("ramet")
+
+
+class WithIds(logging.Filter):
+    """Puts trace_id, span_id (hex, empty outside of work) and module_name (the Ramet module that runs) on each record."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        context = current.get()
+        record.trace_id = context.trace_id.hex()
+        record.span_id = context.span_id.hex()
+        record.module_name = context.module
+        return True
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: ts, level, service, version, module, event, trace_id, span_id, then the fields of the call."""
+
+    def __init__(self, *, service: str = "", version: str = "", instance: str = "") -> None:
+        super().__init__()
+        self._resource = {"service": service, "version": version, "instance": instance}
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "ts": datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname,
+            **self._resource,
+            "module": getattr(record, "module_name", ""),
+            "event": record.getMessage(),
+            "trace_id": getattr(record, "trace_id", ""),
+            "span_id": getattr(record, "span_id", ""),
+            "logger": record.name,
+            **fields_of(record),
+        }
+        if record.exc_info and record.exc_info[0]:
+            line["error_type"] = record.exc_info[0].__qualname__
+            line["stack"] = "".join(traceback.format_exception(*record.exc_info))
+        return encode_json(line).decode()
+
+
+class TextFormatter(logging.Formatter):
+    """`12:03:11.042 INFO  articles  message  field=value  trace=…`, coloured for a terminal."""
+
+    def __init__(self, *, color: bool) -> None:
+        super().__init__()
+        self._color = color
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S.%f")[:-3]
+        fields = "  ".join(f"{name}={value}" for name, value in fields_of(record).items())
+        trace = getattr(record, "trace_id", "")
+        where = getattr(record, "module_name", "") or record.name
+        parts = [at, self._paint(_COLORS.get(record.levelname, ""), f"{record.levelname:<7}"), f"{where:<12}", record.getMessage(), self._paint(_DIM, fields)]
+        if trace:
+            parts.append(self._paint(_DIM, f"trace={trace[:8]}"))
+        text = " ".join(part for part in parts if part)
+        if record.exc_info and record.exc_info[0]:
+            text += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
+        return text
+
+    def _paint(self, code: str, text: str) -> str:
+        return f"{code}{text}{_RESET}" if self._color and text else text
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    """What was given as `extra`."""
+    return {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
+
+
+def configure(*, form: str = "auto", level: str = "INFO", service: str = "", version: str = "", instance: str = "", stream: TextIO | None = None) -> logging.Handler:
+    """Send the root logger to `stream` (default stderr) in one form: json, color, plain or auto. Returns the handler."""
+    stream = stream or sys.stderr
+    if form == "auto":
+        form = "color" if stream.isatty() else "json"
+    handler = logging.StreamHandler(stream)
+    handler.addFilter(WithIds())
+    handler.setFormatter(JsonFormatter(service=service, version=version, instance=instance) if form == "json" else TextFormatter(color=form == "color"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    return handler
+
+
+def canonical(event: str, *, level: int = logging.INFO, error: BaseException | None = None, **fields: Any) -> None:
+    """The one line of a unit of work. `event` is a stable name such as `request`; facts are fields, not prose."""
+    if logger.isEnabledFor(level):
+        logger.log(level, event, extra=fields, exc_info=error)

@@ -1,0 +1,249 @@
+"""The bodies of CALL, RESULT, CHUNK, END and FAILURE for one contract.
+
+    CALL     [deadline ms, trace id, span id, trace flags, extras, *arguments]     or, BY_NAME, [..., {name: argument}]
+    RESULT   value                                                    or, WITH_CAUSAL, [causal token, value]
+    FAILURE  {kind, name, message, payload, may_have_run, trace, hint}
+
+A frame is written straight into the connection's out-buffer behind its header, so that a value is encoded once and copied
+never. Arguments that do not fit are found by encoding each alone, which only the error path pays for.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Union
+
+import msgspec
+
+from ramet.errors import BadAnswer, BadArgument, CallError
+from ramet.model.contract import CallContract, Parameter
+from ramet.wire import values
+from ramet.wire.frames import HEADER, HEADER_BYTES, LENGTH_BYTES
+
+
+class Extras(msgspec.Struct, omit_defaults=True, frozen=True):
+    """What few calls carry: key of a `once` call, causal token, baggage."""
+
+    key: str | None = None
+    causal: dict[str, int] | None = None
+    baggage: dict[str, str] | None = None
+
+
+Head = tuple[int, bytes, bytes, int, Extras | None]
+"""(deadline in ms from arrival, trace id, span id of the caller, W3C trace flags, extras)"""
+HEAD_ITEMS = 5
+_PATH = re.compile(r" - at `\$\[(\d+)\](.*)`$")
+_NAMED_PATH = re.compile(r" - at `\$\[\d+\]\.(\w+)(.*)`$")
+_encode_into = values.ENCODER.encode_into
+_after_length = HEADER_BYTES - LENGTH_BYTES
+
+
+class CallCodec:
+    """Encodes and decodes what belongs to one contract. Stateless; one per call for the life of the process."""
+
+    def __init__(self, contract: CallContract) -> None:
+        self.contract = contract
+        self._parameters = contract.parameters
+        annotations = [parameter.annotation for parameter in contract.parameters]
+        self._positional = values.decoder(tuple[(int, bytes, bytes, int, Extras | None, *map(values.aware, annotations))])  # pyright: ignore[reportInvalidTypeArguments]
+        self.decode_call = self._positional.decode
+        self._named = values.decoder(tuple[int, bytes, bytes, int, Extras | None, _named_struct(contract)])
+        result = values.aware(contract.result)
+        self._result = values.decoder(result)
+        self._result_with_causal = values.decoder(tuple[dict[str, int], result])
+        self._guards = [(p.name, index, guard) for index, p in enumerate(contract.parameters) if (guard := values.guard_of(p.annotation))]
+        self._result_guard = values.guard_of(contract.result)
+        self._arguments = [values.decoder(annotation) for annotation in annotations]
+        self._failures = {cls.__name__: (cls, values.decoder(cls.payload_type)) for cls in contract.failures}
+        self.check_arguments = self._check_arguments if self._guards else None
+
+    # Arguments
+
+    def write_call(self, out: bytearray, kind: int, flags: int, index: int, number: int, body: object, max_bytes: int, args: tuple[Any, ...]) -> None:
+        """Append a CALL frame to `out`. `body` is the head and the arguments, or with BY_NAME the head and their map.
+
+        Raises BadArgument, with `out` as it was.
+        """
+        start = len(out)
+        out += _BLANK_HEADER
+        try:
+            _encode_into(body, out, -1)
+        except values.ENCODE_ERRORS as error:
+            del out[start:]
+            raise self._bad_argument(args, error) from error
+        length = len(out) - start - LENGTH_BYTES
+        if length > max_bytes:
+            del out[start:]
+            raise BadArgument(
+                f"the arguments are {length} bytes, at most {max_bytes} fit a frame", may_have_run=False, call=self.contract.qualified, hint="send it in parts, or store it and send its key"
+            )
+        HEADER.pack_into(out, start, length, kind, flags, index, number)
+
+    def named(self, args: tuple[Any, ...]) -> dict[str, Any]:
+        """The arguments that differ from their defaults, by name: an older callee may not know the others."""
+        return {p.name: arg for p, arg in zip(self._parameters, args, strict=True) if p.is_required or arg is not p.default}
+
+    def read_named(self, body: bytes) -> tuple[Any, ...]:
+        """Like `decode_call`, for BY_NAME. Parameters that were not sent have their defaults."""
+        *head, sent = self._named.decode(body)
+        return (*head, *(p.default if (arg := getattr(sent, p.name)) is msgspec.UNSET else arg for p in self._parameters))
+
+    def _check_arguments(self, args: tuple[Any, ...]) -> None:
+        for name, index, guard in self._guards:
+            try:
+                guard(args[index])
+            except ValueError as error:
+                raise BadArgument(f"`{name}`: {error}", may_have_run=False, call=self.contract.qualified) from None
+            except (TypeError, AttributeError):
+                return  # of another type than declared: decoding will say so better
+
+    def _bad_argument(self, args: tuple[Any, ...], error: Exception) -> BadArgument:
+        for parameter, arg in zip(self._parameters, args, strict=True):
+            try:
+                values.ENCODER.encode(arg)
+            except values.ENCODE_ERRORS as reason:
+                return BadArgument(f"`{parameter.name}`: {_reason(reason, arg)}", may_have_run=False, call=self.contract.qualified)
+        return BadArgument(str(error), may_have_run=False, call=self.contract.qualified)
+
+    def refused_arguments(self, error: Exception) -> BadArgument:
+        """What a callee answers to arguments that do not decode: msgspec's message with the parameter's name in place of its index."""
+        text = str(error)
+        if match := _NAMED_PATH.search(text):
+            text = f"`{match[1]}{match[2]}`: {text[: match.start()]}"
+        elif (match := _PATH.search(text)) and (at := int(match[1]) - HEAD_ITEMS) >= 0:
+            text = f"`{self._parameters[at].name}{match[2]}`: {text[: match.start()]}"
+        return BadArgument(text, may_have_run=False, call=self.contract.qualified)
+
+    # Results
+
+    def write_result(self, out: bytearray, kind: int, flags: int, number: int, value: Any, causal: Mapping[str, int] | None, max_bytes: int) -> None:
+        """Append a RESULT or CHUNK frame. Raises BadAnswer, with `out` as it was."""
+        start = len(out)
+        out += _BLANK_HEADER
+        try:
+            if self._result_guard:
+                self._result_guard(value)
+            _encode_into(value if causal is None else (causal, value), out, -1)
+        except (*values.ENCODE_ERRORS, AttributeError) as error:
+            del out[start:]
+            raise BadAnswer(f"the result: {_reason(error, value)}", may_have_run=True, call=self.contract.qualified) from error
+        length = len(out) - start - LENGTH_BYTES
+        if length > max_bytes:
+            del out[start:]
+            raise BadAnswer(
+                f"the result is {length} bytes, at most {max_bytes} fit a frame", may_have_run=True, call=self.contract.qualified, hint="declare it as AsyncIterator[T] and stream it"
+            )
+        HEADER.pack_into(out, start, length, kind, flags, 0, number)
+
+    def read_result(self, body: bytes) -> Any:
+        try:
+            return self._result.decode(body)
+        except values.DECODE_ERRORS as error:
+            raise self._bad_answer(error) from error
+
+    def read_result_with_causal(self, body: bytes) -> tuple[dict[str, int], Any]:
+        try:
+            return self._result_with_causal.decode(body)
+        except values.DECODE_ERRORS as error:
+            raise self._bad_answer(error) from error
+
+    def _bad_answer(self, error: Exception) -> BadAnswer:
+        return BadAnswer(f"the result: {error}", may_have_run=True, call=self.contract.qualified)
+
+    # The same without a wire
+
+    def copy_arguments(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments as a callee in another process would see them. Raises BadArgument."""
+        if self.check_arguments:
+            self.check_arguments(args)
+        try:
+            body = values.ENCODER.encode((*_EMPTY_HEAD, *args))
+        except values.ENCODE_ERRORS as error:
+            raise self._bad_argument(args, error) from error
+        try:
+            return self._positional.decode(body)[HEAD_ITEMS:]
+        except values.DECODE_ERRORS as error:
+            raise self.refused_arguments(error) from error
+
+    def copy_argument(self, index: int, value: Any) -> Any:
+        """One argument alone; the others are as good as they were."""
+        parameter = self._parameters[index]
+        guard = next((guard for name, _, guard in self._guards if name == parameter.name), None)
+        try:
+            if guard:
+                guard(value)
+            return self._arguments[index].decode(values.ENCODER.encode(value))
+        except (*values.ENCODE_ERRORS, *values.DECODE_ERRORS, AttributeError) as error:
+            raise BadArgument(f"`{parameter.name}`: {_reason(error, value)}", may_have_run=False, call=self.contract.qualified) from error
+
+    def copy_result(self, value: Any) -> Any:
+        """The result as a caller in another process would see it. Raises BadAnswer."""
+        try:
+            if self._result_guard:
+                self._result_guard(value)
+            body = values.ENCODER.encode(value)
+        except (*values.ENCODE_ERRORS, AttributeError) as error:
+            raise BadAnswer(f"the result: {_reason(error, value)}", may_have_run=True, call=self.contract.qualified) from error
+        return self.read_result(body)
+
+    # Failures
+
+    def read_failure(self, name: str, payload: bytes) -> Exception | None:
+        """The declared failure of that name, or None where this side does not know it."""
+        if name not in self._failures:
+            return None
+        cls, decoder = self._failures[name]
+        try:
+            fields = decoder.decode(payload)
+        except values.DECODE_ERRORS as error:
+            return self._bad_answer(error)
+        failure = cls.__new__(cls)
+        failure.restore(fields)
+        return failure
+
+
+class FailureBody(msgspec.Struct, omit_defaults=True, frozen=True):
+    """Body of FAILURE. kind: `failure` (declared by the contract), or a CallError's kind as in KINDS."""
+
+    kind: str
+    name: str = ""
+    message: str = ""
+    payload: msgspec.Raw = msgspec.Raw(b"")
+    may_have_run: bool = True
+    trace: str = ""
+    hint: str | None = None
+
+
+_FAILURE_DECODER = msgspec.msgpack.Decoder(FailureBody)
+
+
+def encode_failure(body: FailureBody) -> bytes:
+    return values.ENCODER.encode(body)
+
+
+def decode_failure(body: bytes) -> FailureBody:
+    """Raises values.DECODE_ERRORS."""
+    return _FAILURE_DECODER.decode(body)
+
+
+_BLANK_HEADER = bytes(HEADER_BYTES)
+_EMPTY_HEAD: Head = (0, b"", b"", 0, None)
+
+
+def _named_struct(contract: CallContract) -> Any:
+    fields: list[Any] = [_named_field(parameter) for parameter in contract.parameters]
+    return msgspec.defstruct(f"{contract.name}_arguments", fields, kw_only=True, forbid_unknown_fields=True)
+
+
+def _named_field(parameter: Parameter) -> Any:
+    annotation = values.aware(parameter.annotation)
+    if parameter.is_required:
+        return (parameter.name, annotation)
+    return (parameter.name, Union[annotation, msgspec.UnsetType], msgspec.UNSET)  # noqa: UP007  (the annotation may be one that has no `|`)
+
+
+def _reason(error: Exception, value: Any) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    text = str(error)
+    return text if text else f"`{type(value).__name__}` cannot be encoded"
+

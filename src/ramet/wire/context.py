@@ -1,0 +1,144 @@
+"""What travels with a call: deadline, trace, causal token, caller, idempotency key, baggage.
+
+One immutable Context in one context variable, set where work enters an instance (a request, a call over the wire, a job) and
+where a local call cannot take the fast path. It is never reset by token: the parent is set again, because an async generator
+may be closed in another context than it was started in.
+"""
+
+import math
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+from ramet.errors import UsageError
+
+MAX_BAGGAGE_BYTES = 4096
+
+
+class Face(NamedTuple):
+    """Who is running: a module's name and the names that it may call."""
+
+    name: str
+    uses: frozenset[str]
+
+
+OUTSIDE = Face("", frozenset())
+"""Code that belongs to no module: a script, a test, a prompt."""
+
+
+class Causal:
+    """The causal token of one request: what it has seen, as database shard -> log position. Grows; never goes back.
+
+    Shared by all calls of a request in one process, so that a write in one is seen by the reads of the others.
+    """
+
+    __slots__ = ("positions",)
+
+    def __init__(self, positions: dict[str, int] | None = None) -> None:
+        self.positions = {} if positions is None else positions
+
+    def note(self, shard: str, position: int) -> None:
+        if position > self.positions.get(shard, -1):
+            self.positions[shard] = position
+
+    def merge(self, positions: Mapping[str, int]) -> None:
+        for shard, position in positions.items():
+            self.note(shard, position)
+
+    def newer_than(self, known: Mapping[str, int] | None) -> dict[str, int] | None:
+        """The positions past `known`, or None where there are none."""
+        if not self.positions or self.positions == known:
+            return None
+        return {shard: position for shard, position in self.positions.items() if position > (known or {}).get(shard, -1)} or None
+
+
+class Wanted(NamedTuple):
+    """What `ramet.calling(...)` asks of the calls made inside of it. None: the call's own."""
+
+    deadline_s: float | None = None
+    hedge_after_s: float | None = None
+    key: str | None = None
+
+
+class Context:
+    """What a piece of work knows about the work around it. Not changed once made; `derive` makes the next.
+
+    deadline: seconds on the monotonic clock, inf for none. budget_s: the time it had when it was set. Since deadlines only
+    shrink along the tree, a call whose own limit is at least `budget_s` needs no clock to know that the tree's is nearer.
+    trace_id, span_id: 16 and 8 bytes; the span is the one now running. sampled: the W3C flag. key: of the call that runs.
+    wanted: not handed on to what the calls themselves call.
+    """
+
+    __slots__ = ("baggage", "budget_s", "caller", "causal", "deadline", "face", "key", "sampled", "span_id", "trace_id", "wanted")
+
+    def __init__(
+        self,
+        deadline: float = math.inf,
+        budget_s: float = math.inf,
+        trace_id: bytes = b"",
+        span_id: bytes = b"",
+        sampled: bool = True,
+        face: Face = OUTSIDE,
+        caller: str = "",
+        key: str | None = None,
+        causal: Causal | None = None,
+        baggage: Mapping[str, str] | None = None,
+        wanted: Wanted | None = None,
+    ) -> None:
+        self.deadline = deadline
+        self.budget_s = budget_s
+        self.trace_id = trace_id
+        self.span_id = span_id
+        self.sampled = sampled
+        self.face = face
+        self.caller = caller
+        self.key = key
+        self.causal = causal
+        self.baggage = baggage
+        self.wanted = wanted
+
+    def derive(self, **changes: Any) -> "Context":
+        """The same but for `changes`."""
+        return Context(**({name: getattr(self, name) for name in Context.__slots__} | changes))
+
+    def __repr__(self) -> str:
+        return f"<Context of {self.face.name or 'outside'}, trace {self.trace_id.hex() or '-'}, called by {self.caller or 'outside'}>"
+
+    @property
+    def module(self) -> str:
+        """Name of the module whose code is running; empty outside of all."""
+        return self.face.name
+
+    @property
+    def traceparent(self) -> str:
+        """The W3C header for whoever is called outside of Ramet; empty without a trace."""
+        return f"00-{self.trace_id.hex()}-{self.span_id.hex()}-{'01' if self.sampled else '00'}" if self.trace_id else ""
+
+
+_NOTHING = Context()
+current: ContextVar[Context] = ContextVar("ramet_context", default=_NOTHING)
+
+
+def check_baggage(baggage: Mapping[str, str]) -> Mapping[str, str]:
+    """Raises UsageError over 4 KiB of keys and values in UTF-8: it is sent with every call of the tree."""
+    size = sum(len(key.encode()) + len(value.encode()) for key, value in baggage.items())
+    if size > MAX_BAGGAGE_BYTES:
+        raise UsageError(f"baggage of {size} bytes, at most {MAX_BAGGAGE_BYTES} travel with a call", hint="send what only one call needs as its parameter")
+    return baggage
+
+
+def parse_traceparent(header: str) -> tuple[bytes, bytes, bool] | None:
+    """(trace id, parent span id, sampled) of a W3C traceparent, or None where it is not one (then a new trace begins).
+
+    Source: W3C Trace Context, section 3.2. A version above 00 may carry more fields, which are left out.
+    """
+    parts = header.strip().split("-")
+    if len(parts) < 4 or len(parts[0]) != 2 or (parts[0] == "00" and len(parts) != 4) or parts[0] == "ff":
+        return None
+    trace, span, flags = parts[1], parts[2], parts[3]
+    if len(trace) != 32 or len(span) != 16 or len(flags) != 2 or not set("".join(parts[:4])) <= set("0123456789abcdef"):
+        return None
+    trace_id, span_id = bytes.fromhex(trace), bytes.fromhex(span)
+    if not any(trace_id) or not any(span_id):
+        return None
+    return trace_id, span_id, bool(int(flags, 16) & 1)
