@@ -84,7 +84,13 @@ class CallError(RametError):
     code = "RM300"
 
     def __init__(
-        self, message: str, *, may_have_run: bool, call: str | None = None, where: str | None = None, hint: str | None = None
+        self,
+        message: str,
+        *,
+        may_have_run: bool,
+        call: str | None = None,
+        where: str | None = None,
+        hint: str | None = None,
     ) -> None:
         super().__init__(message, where=where, hint=hint)
         self.may_have_run = may_have_run

@@ -46,7 +46,10 @@ class Module:
         uses = frozenset(uses)
         for each in (name, *uses):
             if not _NAME.fullmatch(each) or len(each) > 48:
-                raise DeclarationError(f"{each!r} cannot name a module", hint="lower-case letters, digits and _, beginning with a letter, at most 48")
+                raise DeclarationError(
+                    f"{each!r} cannot name a module",
+                    hint="lower-case letters, digits and _, beginning with a letter, at most 48",
+                )
         if name in uses:
             raise DeclarationError(f"module `{name}` lists itself in uses")
         self.face = Face(name, uses)
@@ -121,7 +124,9 @@ class Module:
         def bind(function: Callable[..., Any]) -> Callable[..., Any]:
             facade = self._expose(function, made)
             contract = self.calls[function.__name__].contract
-            self.endpoints.append(endpoint(method, path, contract.name, status, {p.name for p in contract.parameters}, contract.where))
+            self.endpoints.append(
+                endpoint(method, path, contract.name, status, {p.name for p in contract.parameters}, contract.where)
+            )
             return facade
 
         return bind
@@ -130,7 +135,11 @@ class Module:
         call = Call(contract_of(self.name, function, options), function, self.face)
         name = call.contract.name
         if name in self.calls:
-            raise DeclarationError(f"module `{self.name}` exposes `{name}` twice", where=call.contract.where, hint=f"the first is at {self.calls[name].contract.where}")
+            raise DeclarationError(
+                f"module `{self.name}` exposes `{name}` twice",
+                where=call.contract.where,
+                hint=f"the first is at {self.calls[name].contract.where}",
+            )
         self.calls[name] = call
         return call.facade
 

@@ -74,14 +74,27 @@ class Settings:
             if name in fields:
                 values[name] = _parse(variable, text, fields[name].type)
             elif hint := did_you_mean(name, fields):
-                raise ConfigError(f"there is no setting {variable}", where=f"environment variable {variable}", hint=hint.upper().replace("DID YOU MEAN", "did you mean"))
+                raise ConfigError(
+                    f"there is no setting {variable}",
+                    where=f"environment variable {variable}",
+                    hint=hint.upper().replace("DID YOU MEAN", "did you mean"),
+                )
         return cls(**values)  # pyright: ignore[reportArgumentType]  (each value was parsed by its field's type)
 
 
 def _parse(variable: str, text: str, kind: object) -> object:
     try:
         if kind is bool:
-            return {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}[text.lower()]
+            return {
+                "1": True,
+                "true": True,
+                "yes": True,
+                "on": True,
+                "0": False,
+                "false": False,
+                "no": False,
+                "off": False,
+            }[text.lower()]
         if kind is int:
             return int(text)
         if kind is float:

@@ -33,7 +33,18 @@ Slow = Callable[[tuple[Any, ...]], Any]
 class Call:
     """One call of a module: its contract, the author's function, and the facade with its controls."""
 
-    __slots__ = ("_bind", "_refill", "_remaining", "codec", "contract", "copies", "facade", "face", "function", "is_bound")
+    __slots__ = (
+        "_bind",
+        "_refill",
+        "_remaining",
+        "codec",
+        "contract",
+        "copies",
+        "facade",
+        "face",
+        "function",
+        "is_bound",
+    )
 
     def __init__(self, contract: CallContract, function: Callable[..., Any], face: Face) -> None:
         self.contract = contract
@@ -41,14 +52,24 @@ class Call:
         self.face = face
         self.codec = CallCodec(contract)
         self.is_bound = False
-        self.copies = [copier(parameter.annotation, functools.partial(self._copy_one, index)) for index, parameter in enumerate(contract.parameters)]
+        self.copies = [
+            copier(parameter.annotation, functools.partial(self._copy_one, index))
+            for index, parameter in enumerate(contract.parameters)
+        ]
         self.facade, self._bind, self._refill, self._remaining = _make(self)
         self.unbind()
 
     def __repr__(self) -> str:
         return f"<Call {self.contract.signature}{'' if self.is_bound else ', not bound'}>"
 
-    def bind(self, slow: Slow, *, budget_s: float = CLOSED_S, function: Callable[..., Any] | None = None, translate: Callable[[Exception], Exception] | None = None) -> None:
+    def bind(
+        self,
+        slow: Slow,
+        *,
+        budget_s: float = CLOSED_S,
+        function: Callable[..., Any] | None = None,
+        translate: Callable[[Exception], Exception] | None = None,
+    ) -> None:
         """Say what the facade does from now on. Calls under way are not touched."""
         self.is_bound = True
         self._bind(slow, budget_s, function, translate)

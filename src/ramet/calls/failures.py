@@ -48,7 +48,9 @@ def failure_body(error: Exception, contract: CallContract, trace_id: str) -> Fai
 
 def refusal_body(error: CallError) -> FailureBody:
     """An error of the call itself, as the body of FAILURE."""
-    return FailureBody(_NAMES.get(type(error), "unavailable"), message=error.message, may_have_run=error.may_have_run, hint=error.hint)
+    return FailureBody(
+        _NAMES.get(type(error), "unavailable"), message=error.message, may_have_run=error.may_have_run, hint=error.hint
+    )
 
 
 def error_of(body: FailureBody, codec: CallCodec) -> Exception:
@@ -56,7 +58,9 @@ def error_of(body: FailureBody, codec: CallCodec) -> Exception:
     call = codec.contract.qualified
     if body.kind == DECLARED:
         known = codec.read_failure(body.name, bytes(body.payload))
-        return known or RemoteError("a failure that this caller's version does not know", type_name=body.name, trace_id=body.trace, call=call)
+        return known or RemoteError(
+            "a failure that this caller's version does not know", type_name=body.name, trace_id=body.trace, call=call
+        )
     if body.kind == REMOTE:
         return RemoteError(body.message, type_name=body.name, trace_id=body.trace, call=call, hint=body.hint)
     return KINDS.get(body.kind, Unavailable)(body.message, may_have_run=body.may_have_run, call=call, hint=body.hint)

@@ -10,13 +10,15 @@ them. Recording then costs at most some 4 % of a core per call, and slower calls
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
+from functools import partial
 from typing import Any
 
 from ramet.calls import failures
 from ramet.calls.execution import awaitable, positional
 from ramet.calls.facade import CLOSED_S, Call
-from ramet.errors import BadAnswer, DeadlineExceeded, UndeclaredUse
+from ramet.calls.ledger import Ledger, MemoryLedger
+from ramet.errors import DeadlineExceeded, UndeclaredUse
 from ramet.observe import names
 from ramet.observe.record import Record, Recorder, new_span_id, new_trace_id
 from ramet.wire.context import Causal, Context, current
@@ -29,32 +31,43 @@ THINNED = 255
 DEFAULT_RECORDER = Recorder()
 """Takes the records of calls made in a process that runs no instance: a script, a test, a prompt."""
 
+DEFAULT_LEDGER = MemoryLedger()
+
 monotonic = time.monotonic
 
 
-def bind(call: Call, *, recorder: Recorder = DEFAULT_RECORDER, strict: bool = True, fast: bool = True) -> None:
+def bind(
+    call: Call,
+    *,
+    recorder: Recorder = DEFAULT_RECORDER,
+    ledger: Ledger | None = None,
+    strict: bool = True,
+    fast: bool = True,
+) -> None:
     """Run this call here.
 
     strict: check that the caller declared it, and send all values through the codec. fast: let the facade make unchecked calls
     by itself; not for a module that calls other instances, since those must learn which module calls.
     """
-    local = LocalCall(call, recorder, strict=strict, fast=fast and not strict)
+    fast = fast and not strict and not call.contract.once  # a `once` call needs its key
+    local = LocalCall(call, recorder, ledger or DEFAULT_LEDGER, strict=strict, fast=fast)
     if call.contract.streams:
         call.bind(local.stream)
-    elif fast and not strict:
+    elif fast:
         call.bind(local.run, budget_s=call.contract.deadline_s, function=local.function, translate=local.failed_fast)
     else:
         call.bind(local.run, budget_s=CLOSED_S)
 
 
 class LocalCall:
-    def __init__(self, call: Call, recorder: Recorder, *, strict: bool, fast: bool) -> None:
+    def __init__(self, call: Call, recorder: Recorder, ledger: Ledger, *, strict: bool, fast: bool) -> None:
         contract = call.contract
         self.call = call
         self.codec = call.codec
         self.contract = contract
         self.function = awaitable(call.function)
         self._positional = positional(self.function, tuple(p.name for p in contract.parameters if p.keyword_only))
+        self._ledger = ledger
         self._strict = strict
         self._fast = fast
         self._recorder = recorder
@@ -73,9 +86,9 @@ class LocalCall:
         current.set(mine)
         try:
             if has_timer:
-                result = await self._within(mine.deadline, args)
+                result = await self._within(mine, args)
             else:
-                result = await self._positional(*args)
+                result = await self._execute(mine, args)
         except DeadlineExceeded as exceeded:
             error = type(exceeded).__name__
             if exceeded.call == self.contract.qualified:
@@ -93,10 +106,15 @@ class LocalCall:
             self._recorder.finish(record, monotonic(), error)
         return self.codec.copy_result(result)
 
-    async def _within(self, deadline: float, args: tuple[Any, ...]) -> Any:
+    def _execute(self, mine: Context, args: tuple[Any, ...]) -> Awaitable[Any]:
+        if mine.key is None:
+            return self._positional(*args)
+        return self._ledger.once(self.contract.qualified, mine.key, partial(self._positional, *args))
+
+    async def _within(self, mine: Context, args: tuple[Any, ...]) -> Any:
         try:
-            async with asyncio.timeout(deadline - monotonic()) as timer:
-                return await self._positional(*args)
+            async with asyncio.timeout(mine.deadline - monotonic()) as timer:
+                return await self._execute(mine, args)
         except TimeoutError:
             if timer.expired():
                 raise self._late(may_have_run=True) from None
@@ -125,7 +143,7 @@ class LocalCall:
             min(limit_s, context.budget_s),
             context.trace_id or new_trace_id(),
             new_span_id(),
-            context.sampled,
+            context.trace_flags,
             self.call.face,
             context.module,
             key,
@@ -189,8 +207,6 @@ class LocalCall:
         except TimeoutError as error:
             if timer.expired():
                 raise self._late(may_have_run=True) from None
-            raise failures.seen_by_caller(error, self.codec, mine.trace_id) from error
-        except (DeadlineExceeded, BadAnswer) as error:
             raise failures.seen_by_caller(error, self.codec, mine.trace_id) from error
         except Exception as error:
             failures.log_unexpected(error, self.contract)

@@ -15,7 +15,11 @@ def context() -> Context:
 
 @contextmanager
 def calling(
-    *, deadline: str | float | None = None, hedge_after: str | float | None = None, key: str | None = None, baggage: Mapping[str, str] | None = None
+    *,
+    deadline: str | float | None = None,
+    hedge_after: str | float | None = None,
+    key: str | None = None,
+    baggage: Mapping[str, str] | None = None,
 ) -> Iterator[None]:
     """Ask something of the calls made inside the block.
 

@@ -28,10 +28,18 @@ def endpoint(method: str, path: str, call: str, status: int, parameters: set[str
     if not _PATH.fullmatch(path):
         raise DeclarationError(f"{call}: {path!r} is not a path", where=where, hint='write it as "/articles/{slug}"')
     if not 200 <= status <= 299:
-        raise DeclarationError(f"{call}: status={status} is not a success", where=where, hint="a failure has its own status: class X(Failure, status=404)")
+        raise DeclarationError(
+            f"{call}: status={status} is not a success",
+            where=where,
+            hint="a failure has its own status: class X(Failure, status=404)",
+        )
     made = Endpoint(method, path, call, status)
     if unknown := [name for name in made.path_parameters if name not in parameters]:
-        raise DeclarationError(f"{call}: the path names {{{unknown[0]}}}, which is not a parameter", where=where, hint=f"add the parameter `{unknown[0]}`, or correct the path")
+        raise DeclarationError(
+            f"{call}: the path names {{{unknown[0]}}}, which is not a parameter",
+            where=where,
+            hint=f"add the parameter `{unknown[0]}`, or correct the path",
+        )
     if len(set(made.path_parameters)) < len(made.path_parameters):
         raise DeclarationError(f"{call}: the path names a parameter twice: {path}", where=where)
     return made

@@ -39,7 +39,11 @@ def differences(caller: Descriptor, callee: Descriptor) -> list[Difference]:
             found += _breaks(reader=parameter["type"], writer=sent[name]["type"], at=name)
         elif parameter["required"]:
             found.append(Difference(name, "the callee requires it, the caller does not know it"))
-    found += [Difference(name, "the caller always sends it, the callee does not know it") for name, p in sent.items() if p["required"] and name not in taken]
+    found += [
+        Difference(name, "the caller always sends it, the callee does not know it")
+        for name, p in sent.items()
+        if p["required"] and name not in taken
+    ]
     return found + _breaks(reader=caller["result"], writer=callee["result"], at="result")
 
 
@@ -53,7 +57,9 @@ class _Comparison:
     def __init__(self) -> None:
         self._assumed: set[tuple[int, int]] = set()
 
-    def compare(self, reader: Shape, writer: Shape, at: str, above_r: tuple[Shape, ...], above_w: tuple[Shape, ...]) -> list[Difference]:
+    def compare(
+        self, reader: Shape, writer: Shape, at: str, above_r: tuple[Shape, ...], above_w: tuple[Shape, ...]
+    ) -> list[Difference]:
         if reader["kind"] == "ref":
             return self.compare(above_r[-1 - reader["up"]], writer, at, above_r[: len(above_r) - 1 - reader["up"]], above_w)
         if writer["kind"] == "ref":
@@ -68,7 +74,9 @@ class _Comparison:
             return [_mismatch(reader, writer, at)]
         return self._same_kind(reader, writer, at, above_r, above_w)
 
-    def _same_kind(self, reader: Shape, writer: Shape, at: str, above_r: tuple[Shape, ...], above_w: tuple[Shape, ...]) -> list[Difference]:
+    def _same_kind(
+        self, reader: Shape, writer: Shape, at: str, above_r: tuple[Shape, ...], above_w: tuple[Shape, ...]
+    ) -> list[Difference]:
         kind = reader["kind"]
         if reader.get("limits") not in (None, writer.get("limits")):
             return [_mismatch(reader, writer, at)]
@@ -86,7 +94,9 @@ class _Comparison:
             case "array":
                 return self.compare(reader["item"], writer["item"], f"{at}[]", above_r, above_w)
             case "map":
-                return self.compare(reader["key"], writer["key"], f"{at} key", above_r, above_w) + self.compare(reader["value"], writer["value"], f"{at}[]", above_r, above_w)
+                return self.compare(reader["key"], writer["key"], f"{at} key", above_r, above_w) + self.compare(
+                    reader["value"], writer["value"], f"{at}[]", above_r, above_w
+                )
             case "tuple":
                 if len(reader["items"]) != len(writer["items"]):
                     return [_mismatch(reader, writer, at)]
@@ -97,7 +107,9 @@ class _Comparison:
             case _:
                 return []
 
-    def _structs(self, reader: Shape, writer: Shape, at: str, above_r: tuple[Shape, ...], above_w: tuple[Shape, ...]) -> list[Difference]:
+    def _structs(
+        self, reader: Shape, writer: Shape, at: str, above_r: tuple[Shape, ...], above_w: tuple[Shape, ...]
+    ) -> list[Difference]:
         pair = (id(reader), id(writer))
         if pair in self._assumed:
             return []
@@ -122,15 +134,23 @@ class _Comparison:
                 found += self.compare(field["type"], written[field["name"]]["type"], path, below_r, below_w)
         if reader.get("closed"):
             known = {field["name"] for field in reader["fields"]}
-            found += [Difference(f"{at}.{name}", "the writer sends it, the reader forbids unknown fields") for name in written if name not in known]
+            found += [
+                Difference(f"{at}.{name}", "the writer sends it, the reader forbids unknown fields")
+                for name in written
+                if name not in known
+            ]
         return found
 
-    def _positional(self, reader: Shape, writer: Shape, at: str, below_r: tuple[Shape, ...], below_w: tuple[Shape, ...]) -> list[Difference]:
+    def _positional(
+        self, reader: Shape, writer: Shape, at: str, below_r: tuple[Shape, ...], below_w: tuple[Shape, ...]
+    ) -> list[Difference]:
         found: list[Difference] = []
         for index, field in enumerate(reader["fields"]):
             if index >= len(writer["fields"]):
                 if field["required"]:
-                    found.append(Difference(f"{at}[{index}]", f"the reader requires `{field['name']}`, the writer does not send it"))
+                    found.append(
+                        Difference(f"{at}[{index}]", f"the reader requires `{field['name']}`, the writer does not send it")
+                    )
             else:
                 found += self.compare(field["type"], writer["fields"][index]["type"], f"{at}[{index}]", below_r, below_w)
         return found

@@ -63,7 +63,9 @@ class CallContract:
             "parameters": [{"name": p.name, "type": p.shape, "required": p.is_required} for p in self.parameters],
             "result": self.result_shape,
             "streams": self.streams,
-            "failures": {cls.__name__: shapes.describe(cls.payload_type) for cls in sorted(self.failures, key=lambda cls: cls.__name__)},
+            "failures": {
+                cls.__name__: shapes.describe(cls.payload_type) for cls in sorted(self.failures, key=lambda cls: cls.__name__)
+            },
             "idempotent": self.idempotent,
             "once": self.once,
         }
@@ -80,7 +82,9 @@ class CallContract:
 
 def signature_of(descriptor: dict[str, Any]) -> str:
     """A contract on one line, for errors: `articles.get(slug: str) -> Article{...} raises NoSuchArticle`."""
-    parameters = ", ".join(f"{p['name']}: {shapes.signature_of(p['type'])}{'' if p['required'] else ' = ...'}" for p in descriptor["parameters"])
+    parameters = ", ".join(
+        f"{p['name']}: {shapes.signature_of(p['type'])}{'' if p['required'] else ' = ...'}" for p in descriptor["parameters"]
+    )
     result = shapes.signature_of(descriptor["result"])
     raises = f" raises {', '.join(descriptor['failures'])}" if descriptor["failures"] else ""
     return f"{descriptor['call']}({parameters}) -> {f'AsyncIterator[{result}]' if descriptor['streams'] else result}{raises}"
@@ -112,16 +116,28 @@ def contract_of(module: str, function: Callable[..., Any], options: CallOptions)
     try:
         hints = get_type_hints(function, include_extras=True)
     except NameError as error:
-        raise DeclarationError(f"{subject}: {error}", where=where, hint="define or import that type above the call; signatures are resolved at import") from None
-    parameters = tuple(_parameter(subject, parameter, hints, where) for parameter in inspect.signature(function).parameters.values())
+        raise DeclarationError(
+            f"{subject}: {error}",
+            where=where,
+            hint="define or import that type above the call; signatures are resolved at import",
+        ) from None
+    parameters = tuple(
+        _parameter(subject, parameter, hints, where) for parameter in inspect.signature(function).parameters.values()
+    )
     if "return" not in hints:
-        raise DeclarationError(f"{subject} has no result type", where=where, hint=f"write `-> None` or the type that {name} returns")
+        raise DeclarationError(
+            f"{subject} has no result type", where=where, hint=f"write `-> None` or the type that {name} returns"
+        )
     result = hints["return"]
     streams = get_origin(result) in {AsyncIterator} or result is AsyncIterator
     if streams:
         result = (*get_args(result), Any)[0]
     if inspect.isasyncgenfunction(function) and not streams:
-        raise DeclarationError(f"{subject} yields, but its result is {shapes.name_of(result)}", where=where, hint="declare the result as AsyncIterator[T]")
+        raise DeclarationError(
+            f"{subject} yields, but its result is {shapes.name_of(result)}",
+            where=where,
+            hint="declare the result as AsyncIterator[T]",
+        )
     return CallContract(
         module=module,
         name=name,
@@ -141,13 +157,25 @@ def contract_of(module: str, function: Callable[..., Any], options: CallOptions)
 def _check_options(subject: str, options: CallOptions, where: str) -> None:
     for cls in options.raises:
         if not (isinstance(cls, type) and issubclass(cls, Failure)):  # pyright: ignore[reportUnnecessaryIsInstance]  (users' value)
-            raise DeclarationError(f"{subject}: raises= lists {cls!r}, which is not a Failure", where=where, hint="make it a subclass of ramet.Failure")
+            raise DeclarationError(
+                f"{subject}: raises= lists {cls!r}, which is not a Failure",
+                where=where,
+                hint="make it a subclass of ramet.Failure",
+            )
     if len({cls.__name__ for cls in options.raises}) < len(options.raises):
-        raise DeclarationError(f"{subject}: raises= lists two failures of one name; they could not be told apart on the wire", where=where)
+        raise DeclarationError(
+            f"{subject}: raises= lists two failures of one name; they could not be told apart on the wire", where=where
+        )
     if options.idempotent and options.once:
-        raise DeclarationError(f"{subject} is declared idempotent and once", where=where, hint="idempotent needs no key: leave once out")
+        raise DeclarationError(
+            f"{subject} is declared idempotent and once", where=where, hint="idempotent needs no key: leave once out"
+        )
     if options.hedge_after_s is not None and not options.idempotent:
-        raise DeclarationError(f"{subject}: hedge_after= without idempotent=True would run it twice", where=where, hint="add idempotent=True if that is so")
+        raise DeclarationError(
+            f"{subject}: hedge_after= without idempotent=True would run it twice",
+            where=where,
+            hint="add idempotent=True if that is so",
+        )
     if options.deadline_s <= 0:
         raise DeclarationError(f"{subject}: a deadline must be longer than nothing", where=where)
 
@@ -155,9 +183,17 @@ def _check_options(subject: str, options: CallOptions, where: str) -> None:
 def _parameter(subject: str, parameter: inspect.Parameter, hints: dict[str, Any], where: str) -> Parameter:
     name = parameter.name
     if parameter.kind in {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
-        raise DeclarationError(f"{subject}: `{parameter}` has no signature that could be checked", where=where, hint="name the parameters, or take one list or Struct")
+        raise DeclarationError(
+            f"{subject}: `{parameter}` has no signature that could be checked",
+            where=where,
+            hint="name the parameters, or take one list or Struct",
+        )
     if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
-        raise DeclarationError(f"{subject}: `{name}` is positional-only, but versions are matched by name", where=where, hint="leave the `/` out")
+        raise DeclarationError(
+            f"{subject}: `{name}` is positional-only, but versions are matched by name",
+            where=where,
+            hint="leave the `/` out",
+        )
     if name not in hints:
         raise DeclarationError(f"{subject}: parameter `{name}` has no type", where=where, hint=f"annotate it: `{name}: str`")
     return Parameter(

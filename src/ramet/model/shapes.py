@@ -35,7 +35,21 @@ _SCALARS: dict[type[types.Type], str] = {
     types.AnyType: "any",
 }
 _LIMITS = ("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length", "pattern")
-_KEYS = {"str", "int", "float", "bool", "bytes", "datetime", "date", "time", "timedelta", "uuid", "decimal", "literal", "enum"}
+_KEYS = {
+    "str",
+    "int",
+    "float",
+    "bool",
+    "bytes",
+    "datetime",
+    "date",
+    "time",
+    "timedelta",
+    "uuid",
+    "decimal",
+    "literal",
+    "enum",
+}
 _WAYS_OUT: dict[str, str] = {
     "complex": "send the two parts as floats",
     "PosixPath": "send it as str",
@@ -74,7 +88,11 @@ def inspect_type(annotation: object) -> types.Type:
         return types.type_info(annotation)
     except (TypeError, NameError, AttributeError) as error:
         reason = str(error).split(" - type ")[0]
-        way_out = "wrap the alternatives in tagged msgspec Structs (`class A(msgspec.Struct, tag=True)`)" if "unions" in reason else "use a msgspec Struct or a dataclass"
+        way_out = (
+            "wrap the alternatives in tagged msgspec Structs (`class A(msgspec.Struct, tag=True)`)"
+            if "unions" in reason
+            else "use a msgspec Struct or a dataclass"
+        )
         raise NoShape(name_of(annotation), f"has no wire form: {reason}", way_out) from error
 
 
@@ -90,7 +108,7 @@ def pydantic_fields(cls: type) -> Mapping[str, Any] | None:
     return None
 
 
-def _describe(info: types.Type, above: tuple[type, ...]) -> Shape:  # noqa: C901, PLR0911  (a table of kinds, one branch each)
+def _describe(info: types.Type, above: tuple[type, ...]) -> Shape:
     if scalar := _SCALARS.get(type(info)):
         return _with_limits({"kind": scalar}, info)
     match info:
@@ -111,7 +129,9 @@ def _describe(info: types.Type, above: tuple[type, ...]) -> Shape:  # noqa: C901
         case types.CustomType(cls=cls):
             return _custom(cls, above)
         case _:
-            raise NoShape(type(info).__name__.removesuffix("Type"), "cannot cross the wire", "use a msgspec Struct or a dataclass")
+            raise NoShape(
+                type(info).__name__.removesuffix("Type"), "cannot cross the wire", "use a msgspec Struct or a dataclass"
+            )
 
 
 def _with_limits(shape: Shape, info: types.Type) -> Shape:
@@ -124,18 +144,26 @@ def _key(info: types.DictType | types.FrozenDictType, above: tuple[type, ...]) -
     members = key["of"] if key["kind"] == "union" else [key]
     for member in members:
         if member["kind"] not in _KEYS | {"any"}:
-            raise NoShape(signature_of(member), "cannot be the key of a dict on the wire", "use str, int, UUID, date or an Enum as the key")
+            raise NoShape(
+                signature_of(member),
+                "cannot be the key of a dict on the wire",
+                "use str, int, UUID, date or an Enum as the key",
+            )
     return key
 
 
-def _struct(info: types.StructType | types.DataclassType | types.TypedDictType | types.NamedTupleType, above: tuple[type, ...]) -> Shape:
+def _struct(
+    info: types.StructType | types.DataclassType | types.TypedDictType | types.NamedTupleType, above: tuple[type, ...]
+) -> Shape:
     if info.cls in above:
         return {"kind": "ref", "up": above[::-1].index(info.cls)}
     below = (*above, info.cls)
     return {
         "kind": "struct",
         "name": getattr(info.cls, "__name__", str(info.cls)),
-        "fields": [{"name": field.encode_name, "type": _describe(field.type, below), "required": field.required} for field in info.fields],
+        "fields": [
+            {"name": field.encode_name, "type": _describe(field.type, below), "required": field.required} for field in info.fields
+        ],
         "tag": [info.tag_field, info.tag] if isinstance(info, types.StructType) and info.tag is not None else None,
         "positional": isinstance(info, types.NamedTupleType) or getattr(info, "array_like", False),
         "closed": getattr(info, "forbid_unknown_fields", False),
@@ -145,7 +173,9 @@ def _struct(info: types.StructType | types.DataclassType | types.TypedDictType |
 def _custom(cls: type, above: tuple[type, ...]) -> Shape:
     fields = pydantic_fields(cls)
     if fields is None:
-        way_out = _WAYS_OUT.get(cls.__name__, f"make {cls.__name__} a msgspec Struct, a dataclass, a TypedDict or a pydantic model")
+        way_out = _WAYS_OUT.get(
+            cls.__name__, f"make {cls.__name__} a msgspec Struct, a dataclass, a TypedDict or a pydantic model"
+        )
         raise NoShape(cls.__name__, "cannot cross the wire", way_out)
     if cls in above:
         return {"kind": "ref", "up": above[::-1].index(cls)}
@@ -154,10 +184,16 @@ def _custom(cls: type, above: tuple[type, ...]) -> Shape:
         try:
             shape = _describe(inspect_type(field.annotation), (*above, cls))
         except NoShape as error:
-            shape = {"kind": "json", "name": error.type_name, "fields": []}  # pydantic reads and writes more types than we can name
+            shape = {
+                "kind": "json",
+                "name": error.type_name,
+                "fields": [],
+            }  # pydantic reads and writes more types than we can name
         if shape["kind"] == "bytes" and cls.model_config.get("ser_json_bytes") != "base64":  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
             raise NoShape(
-                cls.__name__, f"has the bytes field `{name}`, which pydantic's JSON cannot hold", "model_config = ConfigDict(ser_json_bytes='base64', val_json_bytes='base64')"
+                cls.__name__,
+                f"has the bytes field `{name}`, which pydantic's JSON cannot hold",
+                "model_config = ConfigDict(ser_json_bytes='base64', val_json_bytes='base64')",
             )
         described.append({"name": field.alias or name, "type": shape, "required": field.is_required()})
     return {"kind": "json", "name": cls.__name__, "fields": described}
@@ -189,7 +225,9 @@ def signature_of(shape: Shape) -> str:
         case "enum":
             text = f"{shape['name']}({', '.join(map(repr, shape['values']))})"
         case "struct" | "json":
-            fields = ", ".join(f"{field['name']}{'' if field['required'] else '?'}: {signature_of(field['type'])}" for field in shape["fields"])
+            fields = ", ".join(
+                f"{field['name']}{'' if field['required'] else '?'}: {signature_of(field['type'])}" for field in shape["fields"]
+            )
             text = f"{shape['name']}{{{fields}}}"
         case "none":
             text = "None"

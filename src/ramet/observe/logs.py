@@ -13,7 +13,14 @@ from typing import Any, TextIO
 from ramet.wire.context import current
 from ramet.wire.values import encode_json
 
-_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "trace_id", "span_id", "module_name"}
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
+    "message",
+    "asctime",
+    "taskName",
+    "trace_id",
+    "span_id",
+    "module_name",
+}
 _COLORS = {"DEBUG": "\x1b[2m", "INFO": "\x1b[32m", "WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[35m"}
 _DIM, _RESET = "\x1b[2m", "\x1b[0m"
 
@@ -40,7 +47,9 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
-            "ts": datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "ts": datetime.datetime.fromtimestamp(record.created, datetime.UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z"),
             "level": record.levelname,
             **self._resource,
             "module": getattr(record, "module_name", ""),
@@ -68,7 +77,13 @@ class TextFormatter(logging.Formatter):
         fields = "  ".join(f"{name}={value}" for name, value in fields_of(record).items())
         trace = getattr(record, "trace_id", "")
         where = getattr(record, "module_name", "") or record.name
-        parts = [at, self._paint(_COLORS.get(record.levelname, ""), f"{record.levelname:<7}"), f"{where:<12}", record.getMessage(), self._paint(_DIM, fields)]
+        parts = [
+            at,
+            self._paint(_COLORS.get(record.levelname, ""), f"{record.levelname:<7}"),
+            f"{where:<12}",
+            record.getMessage(),
+            self._paint(_DIM, fields),
+        ]
         if trace:
             parts.append(self._paint(_DIM, f"trace={trace[:8]}"))
         text = " ".join(part for part in parts if part)
@@ -85,14 +100,26 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     return {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
 
 
-def configure(*, form: str = "auto", level: str = "INFO", service: str = "", version: str = "", instance: str = "", stream: TextIO | None = None) -> logging.Handler:
+def configure(
+    *,
+    form: str = "auto",
+    level: str = "INFO",
+    service: str = "",
+    version: str = "",
+    instance: str = "",
+    stream: TextIO | None = None,
+) -> logging.Handler:
     """Send the root logger to `stream` (default stderr) in one form: json, color, plain or auto. Returns the handler."""
     stream = stream or sys.stderr
     if form == "auto":
         form = "color" if stream.isatty() else "json"
     handler = logging.StreamHandler(stream)
     handler.addFilter(WithIds())
-    handler.setFormatter(JsonFormatter(service=service, version=version, instance=instance) if form == "json" else TextFormatter(color=form == "color"))
+    handler.setFormatter(
+        JsonFormatter(service=service, version=version, instance=instance)
+        if form == "json"
+        else TextFormatter(color=form == "color")
+    )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

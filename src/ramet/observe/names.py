@@ -16,14 +16,47 @@ class Metric(NamedTuple):
     meaning: str
 
 
-CALL_BOUNDS_S = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+CALL_BOUNDS_S = (
+    0.00005,
+    0.0001,
+    0.00025,
+    0.0005,
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+)
 """Buckets for calls: the conventions' own begin at 5 ms, where a local call is long over."""
 HTTP_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 """Recommended by the conventions from 5 ms up; two finer ones below."""
 
-CALL_SERVED = Metric("rpc_server_call_duration_seconds", "histogram", "seconds", "time that a module took for a call, as its own instance saw it")
-CALL_MADE = Metric("rpc_client_call_duration_seconds", "histogram", "seconds", "time until a caller had the result of a call to another instance, retries included")
-REQUEST = Metric("http_server_request_duration_seconds", "histogram", "seconds", "time from the request's head to the last byte of the response")
+CALL_SERVED = Metric(
+    "rpc_server_call_duration_seconds",
+    "histogram",
+    "seconds",
+    "time that a module took for a call, as its own instance saw it",
+)
+CALL_MADE = Metric(
+    "rpc_client_call_duration_seconds",
+    "histogram",
+    "seconds",
+    "time until a caller had the result of a call to another instance, retries included",
+)
+REQUEST = Metric(
+    "http_server_request_duration_seconds",
+    "histogram",
+    "seconds",
+    "time from the request's head to the last byte of the response",
+)
 QUERY = Metric("db_client_operation_duration_seconds", "histogram", "seconds", "time of one statement, as the instance saw it")
 JOB = Metric("ramet_job_duration_seconds", "histogram", "seconds", "time of one background job")
 
@@ -35,12 +68,38 @@ QUEUED = Metric("ramet_calls_queued", "gauge", "", "calls that wait for an endpo
 ENDPOINTS = Metric("ramet_endpoints", "gauge", "", "endpoints of a module, by state")
 LOOP_LAG = Metric("ramet_loop_lag_seconds", "gauge", "seconds", "how late the event loop last ran a timer")
 SHED = Metric("ramet_calls_shed", "counter", "", "calls refused because the instance had its limit in flight")
-CONNECTIONS_REFUSED = Metric("ramet_connections_refused", "counter", "", "connections closed because the peer broke the protocol, by reason")
-RECORDS_DROPPED = Metric("ramet_series_dropped", "counter", "", "records counted under `overflow` because a metric had too many label sets")
+CONNECTIONS_REFUSED = Metric(
+    "ramet_connections_refused", "counter", "", "connections closed because the peer broke the protocol, by reason"
+)
+RECORDS_DROPPED = Metric(
+    "ramet_series_dropped", "counter", "", "records counted under `overflow` because a metric had too many label sets"
+)
 
-METRICS = (CALL_SERVED, CALL_MADE, REQUEST, QUERY, JOB, RETRIES, HEDGES, BUDGET_EMPTY, IN_FLIGHT, QUEUED, ENDPOINTS, LOOP_LAG, SHED, CONNECTIONS_REFUSED, RECORDS_DROPPED)
+METRICS = (
+    CALL_SERVED,
+    CALL_MADE,
+    REQUEST,
+    QUERY,
+    JOB,
+    RETRIES,
+    HEDGES,
+    BUDGET_EMPTY,
+    IN_FLIGHT,
+    QUEUED,
+    ENDPOINTS,
+    LOOP_LAG,
+    SHED,
+    CONNECTIONS_REFUSED,
+    RECORDS_DROPPED,
+)
 
-BOUNDS_S = {CALL_SERVED: CALL_BOUNDS_S, CALL_MADE: CALL_BOUNDS_S, REQUEST: HTTP_BOUNDS_S, QUERY: CALL_BOUNDS_S, JOB: HTTP_BOUNDS_S}
+BOUNDS_S = {
+    CALL_SERVED: CALL_BOUNDS_S,
+    CALL_MADE: CALL_BOUNDS_S,
+    REQUEST: HTTP_BOUNDS_S,
+    QUERY: CALL_BOUNDS_S,
+    JOB: HTTP_BOUNDS_S,
+}
 
 ATTRIBUTES = {
     "module": "ramet.module",

@@ -50,7 +50,9 @@ def _head(metric: Metric) -> str:
 
 
 def _histogram(series: Series, common: Mapping[str, str]) -> str:
-    return "".join(_cell(series, cell, {**common, **series.labels, "error_type": error}) for error, cell in list(series.cells.items()))
+    return "".join(
+        _cell(series, cell, {**common, **series.labels, "error_type": error}) for error, cell in list(series.cells.items())
+    )
 
 
 def _cell(series: Series, cell: Cell, labels: Mapping[str, str]) -> str:
@@ -58,7 +60,9 @@ def _cell(series: Series, cell: Cell, labels: Mapping[str, str]) -> str:
     text = _labels(labels)
     inner = text[1:-1]
     totals = list(accumulate(cell.counts))
-    lines = [f'{name}_bucket{{{inner},le="{_number(bound)}"}} {total}\n' for bound, total in zip(series.bounds, totals, strict=False)]
+    lines = [
+        f'{name}_bucket{{{inner},le="{_number(bound)}"}} {total}\n' for bound, total in zip(series.bounds, totals, strict=False)
+    ]
     lines.append(f'{name}_bucket{{{inner},le="+Inf"}} {totals[-1]}\n')
     lines.append(f"{name}_count{text} {totals[-1]}\n{name}_sum{text} {_number(cell.total_s)}\n")
     return "".join(lines)

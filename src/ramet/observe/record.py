@@ -79,9 +79,21 @@ class Record:
     stands_for: how many units of work this one represents. attributes: None, or what is known of this one alone.
     """
 
-    __slots__ = ("attributes", "duration_s", "error", "parent_id", "series", "span_id", "stands_for", "start", "trace_id")
+    __slots__ = (
+        "attributes",
+        "duration_s",
+        "error",
+        "parent_id",
+        "series",
+        "span_id",
+        "stands_for",
+        "start",
+        "trace_id",
+    )
 
-    def __init__(self, series: Series, trace_id: bytes, span_id: bytes, parent_id: bytes, start: float, stands_for: int = 1) -> None:
+    def __init__(
+        self, series: Series, trace_id: bytes, span_id: bytes, parent_id: bytes, start: float, stands_for: int = 1
+    ) -> None:
         self.series = series
         self.trace_id = trace_id
         self.span_id = span_id
@@ -123,7 +135,7 @@ class Recorder:
         self._counters: dict[tuple[Metric, tuple[tuple[str, str], ...]], Counter] = {}
         self._sizes: dict[Metric, int] = {}
         self.gauges: list[tuple[Metric, Gauge]] = []
-        self.wall_offset = time.time() - time.monotonic()  # noqa: TID251
+        self.wall_offset = time.time() - time.monotonic()
         self._keep = self.ring.append
 
     def __repr__(self) -> str:

@@ -6,7 +6,13 @@ from typing import Any
 from ramet.observe import names
 from ramet.observe.record import Record, Recorder
 
-_KINDS = {names.CALL_SERVED: "server", names.CALL_MADE: "client", names.REQUEST: "server", names.QUERY: "client", names.JOB: "internal"}
+_KINDS = {
+    names.CALL_SERVED: "server",
+    names.CALL_MADE: "client",
+    names.REQUEST: "server",
+    names.QUERY: "client",
+    names.JOB: "internal",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +31,9 @@ class Span:
 
 def span_of(record: Record, recorder: Recorder) -> Span:
     series = record.series
-    attributes: dict[str, Any] = {names.ATTRIBUTES[label]: value for label, value in {**recorder.resource, **series.labels}.items() if value}
+    attributes: dict[str, Any] = {
+        names.ATTRIBUTES[label]: value for label, value in {**recorder.resource, **series.labels}.items() if value
+    }
     name = series.labels.get("call") or series.labels.get("route") or series.labels.get("summary") or series.metric.name
     if series.metric in {names.CALL_SERVED, names.CALL_MADE}:
         name = f"{series.labels['module']}.{series.labels['call']}"

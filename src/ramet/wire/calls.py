@@ -14,7 +14,7 @@ from typing import Any, Union
 
 import msgspec
 
-from ramet.errors import BadAnswer, BadArgument, CallError
+from ramet.errors import BadAnswer, BadArgument
 from ramet.model.contract import CallContract, Parameter
 from ramet.wire import values
 from ramet.wire.frames import HEADER, HEADER_BYTES, LENGTH_BYTES
@@ -50,7 +50,9 @@ class CallCodec:
         result = values.aware(contract.result)
         self._result = values.decoder(result)
         self._result_with_causal = values.decoder(tuple[dict[str, int], result])
-        self._guards = [(p.name, index, guard) for index, p in enumerate(contract.parameters) if (guard := values.guard_of(p.annotation))]
+        self._guards = [
+            (p.name, index, guard) for index, p in enumerate(contract.parameters) if (guard := values.guard_of(p.annotation))
+        ]
         self._result_guard = values.guard_of(contract.result)
         self._arguments = [values.decoder(annotation) for annotation in annotations]
         self._failures = {cls.__name__: (cls, values.decoder(cls.payload_type)) for cls in contract.failures}
@@ -58,7 +60,17 @@ class CallCodec:
 
     # Arguments
 
-    def write_call(self, out: bytearray, kind: int, flags: int, index: int, number: int, body: object, max_bytes: int, args: tuple[Any, ...]) -> None:
+    def write_call(
+        self,
+        out: bytearray,
+        kind: int,
+        flags: int,
+        index: int,
+        number: int,
+        body: object,
+        max_bytes: int,
+        args: tuple[Any, ...],
+    ) -> None:
         """Append a CALL frame to `out`. `body` is the head and the arguments, or with BY_NAME the head and their map.
 
         Raises BadArgument, with `out` as it was.
@@ -74,7 +86,10 @@ class CallCodec:
         if length > max_bytes:
             del out[start:]
             raise BadArgument(
-                f"the arguments are {length} bytes, at most {max_bytes} fit a frame", may_have_run=False, call=self.contract.qualified, hint="send it in parts, or store it and send its key"
+                f"the arguments are {length} bytes, at most {max_bytes} fit a frame",
+                may_have_run=False,
+                call=self.contract.qualified,
+                hint="send it in parts, or store it and send its key",
             )
         HEADER.pack_into(out, start, length, kind, flags, index, number)
 
@@ -85,7 +100,10 @@ class CallCodec:
     def read_named(self, body: bytes) -> tuple[Any, ...]:
         """Like `decode_call`, for BY_NAME. Parameters that were not sent have their defaults."""
         *head, sent = self._named.decode(body)
-        return (*head, *(p.default if (arg := getattr(sent, p.name)) is msgspec.UNSET else arg for p in self._parameters))
+        return (
+            *head,
+            *(p.default if (arg := getattr(sent, p.name)) is msgspec.UNSET else arg for p in self._parameters),
+        )
 
     def _check_arguments(self, args: tuple[Any, ...]) -> None:
         for name, index, guard in self._guards:
@@ -101,7 +119,9 @@ class CallCodec:
             try:
                 values.ENCODER.encode(arg)
             except values.ENCODE_ERRORS as reason:
-                return BadArgument(f"`{parameter.name}`: {_reason(reason, arg)}", may_have_run=False, call=self.contract.qualified)
+                return BadArgument(
+                    f"`{parameter.name}`: {_reason(reason, arg)}", may_have_run=False, call=self.contract.qualified
+                )
         return BadArgument(str(error), may_have_run=False, call=self.contract.qualified)
 
     def refused_arguments(self, error: Exception) -> BadArgument:
@@ -115,7 +135,16 @@ class CallCodec:
 
     # Results
 
-    def write_result(self, out: bytearray, kind: int, flags: int, number: int, value: Any, causal: Mapping[str, int] | None, max_bytes: int) -> None:
+    def write_result(
+        self,
+        out: bytearray,
+        kind: int,
+        flags: int,
+        number: int,
+        value: Any,
+        causal: Mapping[str, int] | None,
+        max_bytes: int,
+    ) -> None:
         """Append a RESULT or CHUNK frame. Raises BadAnswer, with `out` as it was."""
         start = len(out)
         out += _BLANK_HEADER
@@ -130,7 +159,10 @@ class CallCodec:
         if length > max_bytes:
             del out[start:]
             raise BadAnswer(
-                f"the result is {length} bytes, at most {max_bytes} fit a frame", may_have_run=True, call=self.contract.qualified, hint="declare it as AsyncIterator[T] and stream it"
+                f"the result is {length} bytes, at most {max_bytes} fit a frame",
+                may_have_run=True,
+                call=self.contract.qualified,
+                hint="declare it as AsyncIterator[T] and stream it",
             )
         HEADER.pack_into(out, start, length, kind, flags, 0, number)
 
@@ -143,6 +175,13 @@ class CallCodec:
     def read_result_with_causal(self, body: bytes) -> tuple[dict[str, int], Any]:
         try:
             return self._result_with_causal.decode(body)
+        except values.DECODE_ERRORS as error:
+            raise self._bad_answer(error) from error
+
+    def read_causal(self, body: bytes) -> dict[str, int]:
+        """The body of END, WITH_CAUSAL."""
+        try:
+            return _CAUSAL_DECODER.decode(body)
         except values.DECODE_ERRORS as error:
             raise self._bad_answer(error) from error
 
@@ -173,7 +212,9 @@ class CallCodec:
                 guard(value)
             return self._arguments[index].decode(values.ENCODER.encode(value))
         except (*values.ENCODE_ERRORS, *values.DECODE_ERRORS, AttributeError) as error:
-            raise BadArgument(f"`{parameter.name}`: {_reason(error, value)}", may_have_run=False, call=self.contract.qualified) from error
+            raise BadArgument(
+                f"`{parameter.name}`: {_reason(error, value)}", may_have_run=False, call=self.contract.qualified
+            ) from error
 
     def copy_result(self, value: Any) -> Any:
         """The result as a caller in another process would see it. Raises BadAnswer."""
@@ -213,6 +254,7 @@ class FailureBody(msgspec.Struct, omit_defaults=True, frozen=True):
     hint: str | None = None
 
 
+_CAUSAL_DECODER = msgspec.msgpack.Decoder(dict[str, int])
 _FAILURE_DECODER = msgspec.msgpack.Decoder(FailureBody)
 
 
@@ -246,4 +288,3 @@ def _reason(error: Exception, value: Any) -> str:
         return "it is nested too deeply"
     text = str(error)
     return text if text else f"`{type(value).__name__}` cannot be encoded"
-

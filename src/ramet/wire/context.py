@@ -65,11 +65,23 @@ class Context:
 
     deadline: seconds on the monotonic clock, inf for none. budget_s: the time it had when it was set. Since deadlines only
     shrink along the tree, a call whose own limit is at least `budget_s` needs no clock to know that the tree's is nearer.
-    trace_id, span_id: 16 and 8 bytes; the span is the one now running. sampled: the W3C flag. key: of the call that runs.
+    trace_id, span_id: 16 and 8 bytes; the span is the one now running. trace_flags: W3C, bit 0 is sampled. key: of the call that runs.
     wanted: not handed on to what the calls themselves call.
     """
 
-    __slots__ = ("baggage", "budget_s", "caller", "causal", "deadline", "face", "key", "sampled", "span_id", "trace_id", "wanted")
+    __slots__ = (
+        "baggage",
+        "budget_s",
+        "caller",
+        "causal",
+        "deadline",
+        "face",
+        "key",
+        "trace_flags",
+        "span_id",
+        "trace_id",
+        "wanted",
+    )
 
     def __init__(
         self,
@@ -77,7 +89,7 @@ class Context:
         budget_s: float = math.inf,
         trace_id: bytes = b"",
         span_id: bytes = b"",
-        sampled: bool = True,
+        trace_flags: int = 1,
         face: Face = OUTSIDE,
         caller: str = "",
         key: str | None = None,
@@ -89,7 +101,7 @@ class Context:
         self.budget_s = budget_s
         self.trace_id = trace_id
         self.span_id = span_id
-        self.sampled = sampled
+        self.trace_flags = trace_flags
         self.face = face
         self.caller = caller
         self.key = key
@@ -112,7 +124,7 @@ class Context:
     @property
     def traceparent(self) -> str:
         """The W3C header for whoever is called outside of Ramet; empty without a trace."""
-        return f"00-{self.trace_id.hex()}-{self.span_id.hex()}-{'01' if self.sampled else '00'}" if self.trace_id else ""
+        return f"00-{self.trace_id.hex()}-{self.span_id.hex()}-{self.trace_flags:02x}" if self.trace_id else ""
 
 
 _NOTHING = Context()
@@ -123,12 +135,15 @@ def check_baggage(baggage: Mapping[str, str]) -> Mapping[str, str]:
     """Raises UsageError over 4 KiB of keys and values in UTF-8: it is sent with every call of the tree."""
     size = sum(len(key.encode()) + len(value.encode()) for key, value in baggage.items())
     if size > MAX_BAGGAGE_BYTES:
-        raise UsageError(f"baggage of {size} bytes, at most {MAX_BAGGAGE_BYTES} travel with a call", hint="send what only one call needs as its parameter")
+        raise UsageError(
+            f"baggage of {size} bytes, at most {MAX_BAGGAGE_BYTES} travel with a call",
+            hint="send what only one call needs as its parameter",
+        )
     return baggage
 
 
-def parse_traceparent(header: str) -> tuple[bytes, bytes, bool] | None:
-    """(trace id, parent span id, sampled) of a W3C traceparent, or None where it is not one (then a new trace begins).
+def parse_traceparent(header: str) -> tuple[bytes, bytes, int] | None:
+    """(trace id, parent span id, flags) of a W3C traceparent, or None where it is not one (then a new trace begins).
 
     Source: W3C Trace Context, section 3.2. A version above 00 may carry more fields, which are left out.
     """
@@ -141,4 +156,4 @@ def parse_traceparent(header: str) -> tuple[bytes, bytes, bool] | None:
     trace_id, span_id = bytes.fromhex(trace), bytes.fromhex(span)
     if not any(trace_id) or not any(span_id):
         return None
-    return trace_id, span_id, bool(int(flags, 16) & 1)
+    return trace_id, span_id, int(flags, 16)

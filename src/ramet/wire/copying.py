@@ -128,9 +128,15 @@ def _copier(info: types.Type, above: set[type]) -> Copier | None:
         case types.StructType(cls=cls) if isinstance(cls, type) and cls not in above:
             return _copy_struct(cls, {field.name: _copier(field.type, above | {cls}) for field in info.fields})
         case types.ListType():
-            return _copy_container(list, _copier(info.item_type, above), lambda item: lambda value: [item(each) for each in value])
+            return _copy_container(
+                list, _copier(info.item_type, above), lambda item: lambda value: [item(each) for each in value]
+            )
         case types.DictType() if _is_immutable(info.key_type, set()):
-            return _copy_container(dict, _copier(info.value_type, above), lambda item: lambda value: {key: item(each) for key, each in value.items()})
+            return _copy_container(
+                dict,
+                _copier(info.value_type, above),
+                lambda item: lambda value: {key: item(each) for key, each in value.items()},
+            )
         case types.SetType() if _is_immutable(info.item_type, set()):
             return _copy_container(set, _same, lambda _: set)
         case types.UnionType(types=(inner, types.NoneType())) | types.UnionType(types=(types.NoneType(), inner)):
@@ -144,12 +150,21 @@ def _copy_struct(cls: type, fields: dict[str, Copier | None]) -> Copier | None:
     if None in fields.values():
         return None
     deep = {name: copy for name, copy in fields.items() if copy is not _same}
-    names: dict[str, Any] = {"cls": cls, "Odd": _NotAsDeclared, "replace": msgspec.structs.replace, **{f"copy_{name}": copy for name, copy in deep.items()}}
+    names: dict[str, Any] = {
+        "cls": cls,
+        "Odd": _NotAsDeclared,
+        "replace": msgspec.structs.replace,
+        **{f"copy_{name}": copy for name, copy in deep.items()},
+    }
     lines = ["def copy(value):", "    if value.__class__ is not cls:", "        raise Odd"]
     if _is_frozen(cls):
         lines += [f"    return replace(value, {', '.join(f'{name}=copy_{name}(value.{name})' for name in deep)})"]
     elif deep:
-        lines += ["    made = value.__copy__()", *(f"    made.{name} = copy_{name}(made.{name})" for name in deep), "    return made"]
+        lines += [
+            "    made = value.__copy__()",
+            *(f"    made.{name} = copy_{name}(made.{name})" for name in deep),
+            "    return made",
+        ]
     else:
         lines += ["    return value.__copy__()"]
     exec("\n".join(lines), names)  # noqa: S102  (our own text over field names that Python has accepted)

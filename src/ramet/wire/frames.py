@@ -112,7 +112,11 @@ class FrameReader:
                 return ProtocolError("out-of-order", f"{Kind(kind).name} before HELLO")
             return ProtocolError("not-ramet", f"the connection began with {header[:8]!r}", hint=_guess(header))
         if length > self.max_frame_bytes:
-            return ProtocolError("frame-too-large", f"a frame of {length} bytes, the limit is {self.max_frame_bytes}", hint="stream the value, or raise RAMET_MAX_FRAME_BYTES on both sides")
+            return ProtocolError(
+                "frame-too-large",
+                f"a frame of {length} bytes, the limit is {self.max_frame_bytes}",
+                hint="stream the value, or raise RAMET_MAX_FRAME_BYTES on both sides",
+            )
         if length < _AFTER_LENGTH:
             return ProtocolError("frame-too-short", f"a frame of {length} bytes cannot hold its own header")
         if kind not in Kind.__members__.values():

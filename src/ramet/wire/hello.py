@@ -6,9 +6,9 @@ contract), absent, or not allowed. The client then decides by `terms`, which is 
 signatures.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -54,6 +54,8 @@ class Answer(msgspec.Struct, array_like=True, frozen=True, omit_defaults=True):
     verdict: str
     descriptor: dict[str, Any] | None = None
     """The server's contract, where it differs."""
+    is_once_durable: bool = False
+    """The keys of a `once` call outlive the instance: it may be repeated at another one."""
 
 
 class Welcome(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -77,7 +79,7 @@ class Refusal(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Credit(msgspec.Struct, array_like=True, frozen=True):
-    """Body of CREDIT: so many more bytes of CHUNK bodies may be sent."""
+    """Body of CREDIT: so many more bytes of CHUNK frames may be sent."""
 
     more_bytes: int
 
@@ -99,7 +101,11 @@ def decode_hello(body: bytes, *, app: str) -> Hello:
     except msgspec.DecodeError as error:
         raise ProtocolError("bad-hello", str(error)) from error
     if hello.magic != MAGIC or hello.protocol != PROTOCOL:
-        raise ProtocolError("wrong-protocol", f"the peer speaks {hello.magic!r} {hello.protocol}, this is {MAGIC!r} {PROTOCOL}", hint="run versions of Ramet that share a protocol")
+        raise ProtocolError(
+            "wrong-protocol",
+            f"the peer speaks {hello.magic!r} {hello.protocol}, this is {MAGIC!r} {PROTOCOL}",
+            hint="run versions of Ramet that share a protocol",
+        )
     if hello.app != app:
         raise ProtocolError("wrong-app", f"the peer belongs to the application {hello.app!r}, this instance to {app!r}")
     return hello
@@ -141,18 +147,30 @@ def decode_credit(body: bytes) -> int:
     return more
 
 
-def answers(hello: Hello, hosted: Callable[[str], CallContract | None], *, outside_allowed: bool) -> list[Answer]:
+class Hosts(Protocol):
+    """What an answer depends on: a call that the server has."""
+
+    @property
+    def contract(self) -> CallContract: ...
+    @property
+    def is_once_durable(self) -> bool: ...
+
+
+def answers(hello: Hello, hosted: Mapping[str, Hosts], *, outside_allowed: bool) -> list[Answer]:
     """The server's answers. A caller is accepted for the modules that it declared in `uses`."""
-    return [_answer(offer, hello.uses, hosted(offer.call), outside_allowed=outside_allowed) for offer in hello.table]
+    return [_answer(offer, hello.uses, hosted.get(offer.call), outside_allowed=outside_allowed) for offer in hello.table]
 
 
-def _answer(offer: Offer, uses: Mapping[str, Sequence[str]], contract: CallContract | None, *, outside_allowed: bool) -> Answer:
-    if contract is None:
+def _answer(offer: Offer, uses: Mapping[str, Sequence[str]], host: Hosts | None, *, outside_allowed: bool) -> Answer:
+    if host is None:
         return Answer("absent")
+    contract = host.contract
     allowed = outside_allowed if offer.caller == OUTSIDE.name else contract.module in uses.get(offer.caller, ())
     if not allowed:
         return Answer("not-allowed")
-    return Answer("same") if offer.hash == contract.hash else Answer("differs", contract.descriptor)
+    if offer.hash == contract.hash:
+        return Answer("same", None, host.is_once_durable)
+    return Answer("differs", contract.descriptor, host.is_once_durable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,17 +182,21 @@ class Terms:
     is_absent: bool = False
     refusal: str | None = None
     not_allowed: bool = False
+    is_once_durable: bool = False
 
 
 def terms(offers: Sequence[tuple[Offer, CallContract]], welcome: Welcome) -> dict[tuple[str, str], Terms]:
     """(caller, call) -> terms."""
-    return {(offer.caller, offer.call): _terms(index, offer, contract, answer) for index, ((offer, contract), answer) in enumerate(zip(offers, welcome.answers, strict=True))}
+    return {
+        (offer.caller, offer.call): _terms(index, offer, contract, answer)
+        for index, ((offer, contract), answer) in enumerate(zip(offers, welcome.answers, strict=True))
+    }
 
 
 def _terms(index: int, offer: Offer, contract: CallContract, answer: Answer) -> Terms:
     match answer:
         case Answer("same"):
-            return Terms(index)
+            return Terms(index, is_once_durable=answer.is_once_durable)
         case Answer("differs", dict() as theirs):
             try:
                 broken = compatibility.differences(contract.descriptor, theirs)
@@ -182,7 +204,7 @@ def _terms(index: int, offer: Offer, contract: CallContract, answer: Answer) -> 
             except (KeyError, TypeError, AttributeError, IndexError, RecursionError):
                 return Terms(index, refusal="the callee's contract cannot be read")
             if not broken:
-                return Terms(index, by_name=True)
+                return Terms(index, by_name=True, is_once_durable=answer.is_once_durable)
             reasons = "; ".join(map(str, broken))
             return Terms(index, refusal=f"{reasons}\n  caller: {contract.signature}\n  callee: {signature}")
         case Answer("not-allowed"):

@@ -63,7 +63,7 @@ def guard_of(annotation: Any) -> Guard | None:
     return _guard(inspect_type(annotation), {})
 
 
-def _guard(info: types.Type, seen: dict[int, list[Guard]]) -> Guard | None:  # noqa: C901  (one branch a kind)
+def _guard(info: types.Type, seen: dict[int, list[Guard]]) -> Guard | None:
     match info:
         case types.DateTimeType():
             return _check_aware

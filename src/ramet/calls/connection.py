@@ -1,0 +1,280 @@
+"""The caller's end of one connection: sends CALL frames, hands answers to those who wait, keeps the peer honest.
+
+    connecting ──HELLO answered──> ready ──DRAIN──> draining ──last answer──> closed
+         └──────────────── refused, lost, silent ──────────────────────────────> closed
+
+Frames are collected and written once per turn of the loop. Each waiting call is ended exactly once: by its answer, by its
+deadline (a sweep every 20 ms, cheaper by far than a timer each), by its caller leaving, or by the end of the connection. A call
+whose frame was not yet handed to the transport provably did not run.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ramet.calls.streams import IncomingStream
+from ramet.errors import CallError, ConnectionLost, DeadlineExceeded, ProtocolError
+from ramet.wire import hello
+from ramet.wire.calls import CallCodec
+from ramet.wire.frames import PONG, Frame, FrameReader, Kind, frame
+from ramet.wire.hello import Terms, Welcome
+
+SWEEP_S = 0.02
+
+_CALL, _RESULT, _FAILURE, _CANCEL = int(Kind.CALL), int(Kind.RESULT), int(Kind.FAILURE), int(Kind.CANCEL)
+_BEFORE = frozenset({int(Kind.HELLO), int(Kind.REFUSE)})
+_AFTER = frozenset(map(int, (Kind.RESULT, Kind.FAILURE, Kind.CHUNK, Kind.END, Kind.PING, Kind.DRAIN, Kind.REFUSE)))
+
+monotonic = time.monotonic
+
+
+class ClientConnection(asyncio.Protocol):
+    """One connection to one instance.
+
+    terms: (calling module, call) -> how it can be made here; filled by the handshake. on_end is called once, with the reason;
+    on_room whenever calls can be sent again that could not before; on_drain when the peer wants no more.
+    """
+
+    def __init__(
+        self,
+        greeting: hello.Hello,
+        *,
+        max_frame_bytes: int,
+        ping_interval_s: float,
+        on_end: Callable[[Exception], None],
+        on_room: Callable[[], None],
+        on_drain: Callable[[], None],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._greeting = greeting
+        self._reader = FrameReader(max_frame_bytes=max_frame_bytes, kinds=_BEFORE)
+        self.transport: asyncio.Transport | None = None
+        self._out = bytearray()
+        self._next = 1
+        self._handed_over = 0
+        """Number of the last call whose frame the transport has."""
+        self.pending: dict[int, tuple[asyncio.Future[Frame], float]] = {}
+        self._streams: dict[int, IncomingStream] = {}
+        self._welcome: asyncio.Future[Welcome] = self._loop.create_future()
+        self._sweeping: asyncio.TimerHandle | None = None
+        self._beating: asyncio.TimerHandle | None = None
+        self._ping_interval_s = ping_interval_s
+        self._heard = True
+        self._silent_beats = 0
+        self._pongs: list[asyncio.Future[None]] = []
+        self._on_end, self._on_room, self._on_drain = on_end, on_room, on_drain
+        self.terms: dict[tuple[str, str], Terms] = {}
+        self.welcome: Welcome | None = None
+        self.max_frame_bytes = max_frame_bytes
+        self.max_calls = 1
+        self.is_paused = False
+        self.is_draining = False
+        self.ended: Exception | None = None
+
+    def __repr__(self) -> str:
+        peer = self.welcome.instance if self.welcome else "not greeted"
+        state = "ended" if self.ended else "draining" if self.is_draining else "ready" if self.welcome else "connecting"
+        return f"<ClientConnection to {peer}, {state}, {len(self.pending)} in flight>"
+
+    # Handshake
+
+    async def wait_ready(self) -> Welcome:
+        """The peer's answer to HELLO. Raises ProtocolError, or ConnectionLost where it went away."""
+        return await self._welcome
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # pyright: ignore[reportAttributeAccessIssue]  (a stream transport: Protocol gets no other)
+        transport.write(frame(Kind.HELLO, body=hello.encode(self._greeting)))  # pyright: ignore[reportAttributeAccessIssue]
+
+    def accept(self, welcome: Welcome, terms: dict[tuple[str, str], Terms]) -> None:
+        """Open for calls, on these terms."""
+        self.welcome = welcome
+        self.terms = terms
+        self.max_calls = welcome.max_calls
+        self.max_frame_bytes = min(self.max_frame_bytes, welcome.max_frame_bytes)
+        self._beating = self._loop.call_later(self._ping_interval_s, self._beat)
+
+    # Sending
+
+    def send(
+        self, codec: CallCodec, terms: Terms, body: Any, args: tuple[Any, ...], deadline: float
+    ) -> tuple[int, asyncio.Future[Frame]]:
+        """Queue a call for this turn of the loop. Raises BadArgument; nothing was sent then."""
+        number = self._take_number()
+        out = self._out
+        was_empty = not out
+        codec.write_call(out, _CALL, terms.by_name, terms.index, number, body, self.max_frame_bytes, args)
+        if was_empty:
+            self._loop.call_soon(self._flush)
+        future: asyncio.Future[Frame] = self._loop.create_future()
+        self.pending[number] = (future, deadline)
+        if self._sweeping is None:
+            self._sweeping = self._loop.call_later(SWEEP_S, self._sweep)
+        return number, future
+
+    def open_stream(self, codec: CallCodec, terms: Terms, body: Any, args: tuple[Any, ...]) -> IncomingStream:
+        """Like `send`, for a call whose result is streamed."""
+        number = self._take_number()
+        was_empty = not self._out
+        codec.write_call(self._out, _CALL, terms.by_name, terms.index, number, body, self.max_frame_bytes, args)
+        if was_empty:
+            self._loop.call_soon(self._flush)
+        stream = self._streams[number] = IncomingStream(self, number, self._greeting.window_bytes)
+        return stream
+
+    def _take_number(self) -> int:
+        number = self._next
+        self._next = number + 1 if number < 0xFFFFFFFF else 1
+        while number in self.pending or number in self._streams:  # only after 2^32 calls, past one that is still open
+            number = self._take_number()
+        return number
+
+    def cancel(self, number: int) -> None:
+        """The caller left. Tells the callee, unless the call is over."""
+        if self.pending.pop(number, None) or self._streams.pop(number, None):
+            self.write(frame(_CANCEL, call=number))
+
+    def write(self, data: bytes) -> None:
+        """Queue a frame for this turn of the loop."""
+        if self.ended is None:
+            if not self._out:
+                self._loop.call_soon(self._flush)
+            self._out += data
+
+    def _flush(self) -> None:
+        out = self._out
+        if out and self.transport is not None and self.ended is None:
+            self._out = bytearray()
+            self._handed_over = self._next - 1
+            self.transport.write(out)
+
+    def pause_writing(self) -> None:
+        self.is_paused = True
+
+    def resume_writing(self) -> None:
+        self.is_paused = False
+        self._on_room()
+
+    # Receiving
+
+    def data_received(self, data: bytes) -> None:
+        self._heard = True
+        try:
+            frames = self._reader.feed(data)
+            pending = self.pending
+            for each in frames:
+                kind = each[0]
+                if kind == _RESULT or kind == _FAILURE:
+                    entry = pending.pop(each[3], None)
+                    if entry is not None:
+                        if not entry[0].done():
+                            entry[0].set_result(each)
+                    elif kind == _FAILURE and (stream := self._streams.pop(each[3], None)):
+                        stream.end(each)
+                else:
+                    self._receive(each)
+        except ProtocolError as error:
+            self._refuse(error)
+            return
+        if self.is_draining and not self.pending and not self._streams:
+            self.close()
+
+    def _receive(self, each: Frame) -> None:
+        kind, flags, _, number, body = each
+        match kind:
+            case Kind.HELLO:
+                self._reader.kinds = _AFTER
+                if not self._welcome.done():
+                    self._welcome.set_result(hello.decode_welcome(body, len(self._greeting.table)))
+            case Kind.REFUSE:
+                self._end(hello.decode_refusal(body))
+            case Kind.CHUNK:
+                if stream := self._streams.get(number):
+                    stream.receive(each)
+            case Kind.END:
+                if stream := self._streams.pop(number, None):
+                    stream.end(each)
+            case Kind.PING if flags & PONG:
+                for pong in self._pongs:
+                    if not pong.done():
+                        pong.set_result(None)
+                self._pongs.clear()
+            case Kind.PING:
+                self.write(frame(Kind.PING, flags=PONG))
+            case _:  # DRAIN
+                self.is_draining = True
+                self._on_drain()
+
+    # Deadlines and life
+
+    def _sweep(self) -> None:
+        self._sweeping = None
+        now = monotonic()
+        late = [number for number, (_, deadline) in self.pending.items() if deadline <= now]
+        for number in late:
+            future, _ = self.pending.pop(number)
+            if not future.done():
+                future.set_exception(DeadlineExceeded("the deadline passed before an answer came", may_have_run=True))
+            self.write(frame(_CANCEL, call=number))
+        if self.pending:
+            self._sweeping = self._loop.call_later(SWEEP_S, self._sweep)
+
+    def _beat(self) -> None:
+        if self._heard:
+            self._silent_beats = 0
+        elif self._silent_beats >= 1:
+            self._end(ConnectionLost(f"the peer was silent for {2 * self._ping_interval_s:g} s", may_have_run=True))
+            return
+        else:
+            self._silent_beats += 1
+            self.write(frame(Kind.PING))
+        self._heard = False
+        self._beating = self._loop.call_later(self._ping_interval_s, self._beat)
+
+    async def wait_pong(self) -> None:
+        """Ask for a sign of life and wait for it; the caller sets the limit."""
+        pong: asyncio.Future[None] = self._loop.create_future()
+        self._pongs.append(pong)
+        self.write(frame(Kind.PING))
+        await pong
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(ConnectionLost(f"the connection broke: {exc}" if exc else "the peer closed the connection", may_have_run=True))
+
+    def _refuse(self, error: ProtocolError) -> None:
+        if self.transport is not None and self.ended is None:
+            self.transport.write(frame(Kind.REFUSE, body=hello.encode_refusal(error)))
+        self._end(error)
+
+    def close(self) -> None:
+        """End the connection from this side; what waits ends with ConnectionLost."""
+        self._flush()
+        self._end(ConnectionLost("this instance closed the connection", may_have_run=True))
+
+    def _end(self, reason: Exception) -> None:
+        if self.ended is not None:
+            return
+        self.ended = reason
+        for handle in (self._sweeping, self._beating):
+            if handle is not None:
+                handle.cancel()
+        if self.transport is not None:
+            self.transport.close() if self.is_draining else self.transport.abort()
+        if not self._welcome.done():
+            self._welcome.set_exception(reason)
+            self._welcome.exception()  # whoever waits gets it; nobody has to
+        for pong in self._pongs:
+            pong.cancel()
+        for number, (future, _) in self.pending.items():
+            if not future.done():
+                future.set_exception(self._lost(reason, may_have_run=number <= self._handed_over))
+        self.pending.clear()
+        for number, stream in list(self._streams.items()):
+            stream.fail(self._lost(reason, may_have_run=number <= self._handed_over))
+        self._streams.clear()
+        self._on_end(reason)
+
+    def _lost(self, reason: Exception, *, may_have_run: bool) -> CallError:
+        message = reason.message if isinstance(reason, (CallError, ProtocolError)) else str(reason)
+        return ConnectionLost(message, may_have_run=may_have_run)

@@ -1,0 +1,110 @@
+"""The endpoints that host one module, those of them that can be called now, and the callers who wait for one.
+
+The list of callable endpoints is made anew when something changes and not per call, so that choosing costs the same for two
+endpoints as for two hundred.
+"""
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Collection
+
+from ramet.calls import balance
+from ramet.calls.endpoints import Endpoint
+from ramet.calls.health import Circuit, is_outlier
+from ramet.calls.retry import Budget
+from ramet.errors import DeadlineExceeded, Unavailable
+from ramet.settings import Settings
+
+monotonic = time.monotonic
+
+
+class Group:
+    def __init__(self, module: str, settings: Settings) -> None:
+        self.module = module
+        self.endpoints: list[Endpoint] = []
+        self.budget = Budget(settings.retry_budget)
+        self._settings = settings
+        self._ready: list[Endpoint] = []
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._chance = random.random
+
+    def __repr__(self) -> str:
+        return f"<Group {self.module}: {len(self._ready)} of {len(self.endpoints)} endpoints callable, {len(self._waiting)} calls wait>"
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def refresh(self) -> None:
+        """Something changed with an endpoint."""
+        self._ready = [endpoint for endpoint in self.endpoints if endpoint.is_callable]
+        self.wake()
+
+    def wake(self) -> None:
+        """There may be room for one more call per waiting caller."""
+        for _ in range(len(self._waiting)):
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def pick(self, tried: Collection[Endpoint] = ()) -> Endpoint | None:
+        """An endpoint with room, one not yet tried if there is any. None: wait."""
+        ready = self._ready
+        if tried:
+            ready = [endpoint for endpoint in ready if endpoint not in tried] or ready
+        return balance.pick(ready, self._chance)
+
+    async def wait(self, deadline: float, tried: Collection[Endpoint] = ()) -> Endpoint:
+        """Wait for an endpoint with room.
+
+        Raises Unavailable at once where none can come (no instance hosts the module, all circuits are open, too many wait
+        already), DeadlineExceeded in the end. Nothing was sent in either case.
+        """
+        while (endpoint := self.pick(tried)) is None:
+            self._check_worth_waiting()
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            try:
+                async with asyncio.timeout(deadline - monotonic()) as timer:
+                    await waiter
+            except TimeoutError:
+                if not timer.expired():
+                    raise
+                raise DeadlineExceeded(
+                    f"no endpoint of `{self.module}` had room before the deadline{self._why()}", may_have_run=False
+                ) from None
+            finally:
+                if not waiter.done():
+                    waiter.cancel()
+        return endpoint
+
+    def _check_worth_waiting(self) -> None:
+        if not self.endpoints:
+            raise Unavailable(f"no instance hosts `{self.module}`", may_have_run=False, hint="ramet status")
+        if all(endpoint.health.circuit is Circuit.OPEN for endpoint in self.endpoints):
+            raise Unavailable(
+                f"the circuits to all {len(self.endpoints)} endpoints of `{self.module}` are open{self._why()}",
+                may_have_run=False,
+                hint="ramet status",
+            )
+        if len(self._waiting) >= self._settings.max_queued_calls:
+            raise Unavailable(
+                f"{len(self._waiting)} calls wait for `{self.module}` already{self._why()}",
+                may_have_run=False,
+                hint="ramet status",
+            )
+
+    def _why(self) -> str:
+        errors = {str(endpoint.last_error) for endpoint in self.endpoints if endpoint.last_error is not None}
+        return f" ({'; '.join(sorted(errors))})" if errors else ""
+
+    def judge(self, endpoint: Endpoint) -> None:
+        """After the callee's exception: eject the endpoint if it does far worse than its peers."""
+        peers = [each.health for each in self.endpoints]
+        ejected = sum(each.health.circuit is Circuit.OPEN for each in self.endpoints)
+        if endpoint.health.circuit is Circuit.CLOSED and is_outlier(
+            endpoint.health, peers, ejected=ejected, max_share=self._settings.max_ejected_share
+        ):
+            endpoint.eject()
