@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ramet.calls import balance
-from ramet.calls.connection import ClientConnection
+from ramet.calls.client_connection import ClientConnection
 from ramet.calls.health import Circuit, Health
 from ramet.calls.transport import dial, peer_service
 from ramet.errors import ProtocolError, RametError
@@ -112,9 +112,16 @@ class Endpoint:
 
     # Reports from calls
 
-    def answered(self, elapsed_s: float, *, raised: bool) -> None:
+    def answered(self, elapsed_s: float) -> None:
+        """With a result, or with a failure that the contract declares."""
         self.latency_s += (elapsed_s - self.latency_s) * balance.SMOOTHING
-        if self.health.succeeded(raised=raised):
+        if self.health.succeeded():
+            self._on_change()
+
+    def raised(self, elapsed_s: float) -> None:
+        """With an exception of the callee's, or a result that does not fit."""
+        self.latency_s += (elapsed_s - self.latency_s) * balance.SMOOTHING
+        if self.health.succeeded(error=1.0):
             self._on_change()
 
     def unanswered(self) -> None:

@@ -27,15 +27,11 @@ class Group:
         self.budget = Budget(settings.retry_budget)
         self._settings = settings
         self._ready: list[Endpoint] = []
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self.waiting: deque[asyncio.Future[None]] = deque()
         self._chance = random.random
 
     def __repr__(self) -> str:
-        return f"<Group {self.module}: {len(self._ready)} of {len(self.endpoints)} endpoints callable, {len(self._waiting)} calls wait>"
-
-    @property
-    def waiting(self) -> int:
-        return len(self._waiting)
+        return f"<Group {self.module}: {len(self._ready)} of {len(self.endpoints)} endpoints callable, {len(self.waiting)} calls wait>"
 
     def refresh(self) -> None:
         """Something changed with an endpoint."""
@@ -44,8 +40,8 @@ class Group:
 
     def wake(self) -> None:
         """There may be room for one more call per waiting caller."""
-        for _ in range(len(self._waiting)):
-            waiter = self._waiting.popleft()
+        for _ in range(len(self.waiting)):
+            waiter = self.waiting.popleft()
             if not waiter.done():
                 waiter.set_result(None)
 
@@ -65,7 +61,7 @@ class Group:
         while (endpoint := self.pick(tried)) is None:
             self._check_worth_waiting()
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(waiter)
+            self.waiting.append(waiter)
             try:
                 async with asyncio.timeout(deadline - monotonic()) as timer:
                     await waiter
@@ -89,9 +85,9 @@ class Group:
                 may_have_run=False,
                 hint="ramet status",
             )
-        if len(self._waiting) >= self._settings.max_queued_calls:
+        if len(self.waiting) >= self._settings.max_queued_calls:
             raise Unavailable(
-                f"{len(self._waiting)} calls wait for `{self.module}` already{self._why()}",
+                f"{len(self.waiting)} calls wait for `{self.module}` already{self._why()}",
                 may_have_run=False,
                 hint="ramet status",
             )

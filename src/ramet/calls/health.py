@@ -46,11 +46,11 @@ class Health:
     def __repr__(self) -> str:
         return f"<Health {self.circuit.value}, {self.failures} failures in a row, {self.error_rate:.0%} errors>"
 
-    def succeeded(self, *, raised: bool = False) -> bool:
-        """An answer came; `raised`: it was the callee's exception. True if that closed the circuit."""
+    def succeeded(self, error: float = 0.0) -> bool:
+        """An answer came; `error` is 1 where it was the callee's exception. True if that closed the circuit."""
         self.failures = 0
         self.calls += 1
-        self.error_rate += (raised - self.error_rate) * _SMOOTHING
+        self.error_rate += (error - self.error_rate) * _SMOOTHING
         if self.circuit is Circuit.CLOSED:
             return False
         self._close()

@@ -7,10 +7,11 @@ caller that is cancelled cancels the work at the callee, in an attempt of any ki
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 from ramet.calls import failures, retry
+from ramet.calls.client_connection import ClientConnection
 from ramet.calls.endpoints import Endpoint
 from ramet.calls.facade import Call
 from ramet.calls.group import Group
@@ -48,12 +49,13 @@ class RemoteCall:
         self._recorder = recorder
         self._strict = strict
         self._deadline_s = contract.deadline_s
+        self._is_idempotent = contract.idempotent
         self._check = call.codec.check_arguments
         self._series = recorder.series(names.CALL_MADE, module=contract.module, call=contract.name)
         self._hedges = recorder.counter(names.HEDGES, module=contract.module, call=contract.name)
         self._budget_empty = recorder.counter(names.BUDGET_EMPTY, module=contract.module)
 
-    async def run(self, args: tuple[Any, ...]) -> Any:
+    def run(self, args: tuple[Any, ...]) -> Awaitable[Any]:
         context = current.get()
         now = monotonic()
         deadline = self._deadline(context, now)
@@ -63,101 +65,118 @@ class RemoteCall:
             self._check(args)
         self._group.budget.deposit()
         record = Record(self._series, context.trace_id or new_trace_id(), new_span_id(), context.span_id, now)
-        error = ""
-        try:
-            hedge_after_s = self._hedge_after_s(context)
-            if hedge_after_s is not None:
-                return await self._hedged(args, context, record, deadline, hedge_after_s)
-            return await self._attempts(args, context, record, deadline, [])
-        except BaseException as raised:
-            error = type(raised).__name__
-            if isinstance(raised, CallError) and raised.call is None:
-                raised.call = self._name
-            raise
-        finally:
-            self._recorder.finish(record, monotonic(), error)
+        if self._is_idempotent and (hedge_after_s := self._hedge_after_s(context)) is not None:
+            return self._hedged(args, context, record, deadline, hedge_after_s)
+        return self._attempts(args, context, record, deadline, [], record)
 
     def _deadline(self, context: Context, now: float) -> float:
         wanted = context.wanted
-        own = now + ((wanted and wanted.deadline_s) or self._deadline_s)
+        own = now + (self._deadline_s if wanted is None else wanted.deadline_s or self._deadline_s)
         deadline = own if own < context.deadline else context.deadline
         if deadline <= now:
             raise DeadlineExceeded("the deadline had passed before the call", may_have_run=False, call=self._name)
         return deadline
 
     async def _attempts(
-        self, args: tuple[Any, ...], context: Context, record: Record, deadline: float, tried: list[Endpoint]
-    ) -> Any:
-        """Attempt, and again as `retry.decide` says. `tried` grows by each endpoint that was asked."""
-        key = self._key(context)
-        attempts = 0
-        while True:
-            try:
-                return await self._attempt(args, context, record, deadline, key, tried, attempts)
-            except CallError as error:
-                attempts += 1
-                verdict = retry.decide(
-                    error, repeatable=self._is_repeatable(tried), tried=attempts, left_s=deadline - monotonic()
-                )
-                if isinstance(verdict, retry.GiveUp):
-                    raise
-                if not self._group.budget.withdraw():
-                    self._budget_empty.value += 1
-                    raise
-                self._recorder.counter(
-                    names.RETRIES, module=self._contract.module, call=self._contract.name, reason=type(error).__name__
-                ).value += 1
-
-    async def _attempt(
         self,
         args: tuple[Any, ...],
         context: Context,
         record: Record,
         deadline: float,
-        key: str | None,
         tried: list[Endpoint],
-        attempts: int,
+        finish: Record | None,
     ) -> Any:
+        """Attempt, and again as `retry.decide` says.
+
+        tried: grows by each endpoint that was asked. finish: the record to close in the end, None where another attempt may
+        still bring the result. All in one coroutine, since each further frame is paid for by every call.
+        """
         group = self._group
-        endpoint = group.pick(tried) or await group.wait(deadline, tried)
-        tried.append(endpoint)
+        key = self._key(context) if self._contract.once else None
+        attempts = 0
+        error = ""
+        try:
+            while True:
+                endpoint = group.pick(tried) or await group.wait(deadline, tried)
+                tried.append(endpoint)
+                try:
+                    started = monotonic()
+                    connection, number, answer = self._send(args, context, record, started, deadline, key, endpoint, attempts)
+                    endpoint.in_flight += 1
+                    try:
+                        got = await answer
+                    except asyncio.CancelledError:
+                        connection.cancel(number)
+                        raise
+                    except _TO_BLAME:
+                        endpoint.unanswered()
+                        raise
+                    finally:
+                        endpoint.in_flight -= 1
+                        if group.waiting:
+                            group.wake()
+                    if got[0] != _RESULT:
+                        raise self._failed(got, endpoint, monotonic() - started)
+                    endpoint.answered(monotonic() - started)
+                    return self._codec.read_result(got[4]) if not got[1] & WITH_CAUSAL else self._with_causal(got, context)
+                except CallError as failed:
+                    attempts += 1
+                    if not self._may_repeat(failed, tried, attempts, deadline):
+                        raise
+        except BaseException as raised:
+            error = type(raised).__name__
+            if isinstance(raised, CallError) and raised.call is None:
+                raised.call = self._name
+            raise
+        finally:
+            if finish is not None:
+                self._recorder.finish(finish, monotonic(), error)
+
+    def _send(
+        self,
+        args: tuple[Any, ...],
+        context: Context,
+        record: Record,
+        now: float,
+        deadline: float,
+        key: str | None,
+        endpoint: Endpoint,
+        attempts: int,
+    ) -> tuple[ClientConnection, int, asyncio.Future[Frame]]:
+        """Put one attempt on its way. Raises CallError; nothing was sent then."""
         connection = endpoint.connection
         assert connection is not None
         terms = connection.terms.get((context.face.name, self._name))
-        if terms is None or terms.refusal is not None or terms.is_absent:
+        if terms is None or not terms.is_agreed:
             raise self._refused(terms, context, endpoint)
-        started = monotonic()
-        left_s = deadline - started
-        if len(group.endpoints) > 1:
-            left_s = retry.attempt_s(
-                left_s=left_s, repeatable=self._contract.idempotent, tried=attempts, endpoints=len(group.endpoints)
-            )
+        left_s = deadline - now
+        if self._is_idempotent:
+            left_s = retry.attempt_s(left_s=left_s, tried=attempts, endpoints=len(self._group.endpoints))
         body = self._body(args, context, record, left_s, key, by_name=terms.by_name)
-        number, answer = connection.send(self._codec, terms, body, args, started + left_s)
-        endpoint.in_flight += 1
-        try:
-            got = await answer
-        except asyncio.CancelledError:
-            connection.cancel(number)
-            raise
-        except _TO_BLAME:
-            endpoint.unanswered()
-            raise
-        finally:
-            endpoint.in_flight -= 1
-            if group.waiting:
-                group.wake()
-        elapsed_s = monotonic() - started
-        if got[0] == _RESULT:
-            endpoint.answered(elapsed_s, raised=False)
-            return self._codec.read_result(got[4]) if not got[1] & WITH_CAUSAL else self._with_causal(got, context)
-        raise self._failed(got, endpoint, elapsed_s)
+        number, answer = connection.send(self._codec, terms, body, args, now + left_s)
+        return connection, number, answer
+
+    def _may_repeat(self, error: CallError, tried: list[Endpoint], attempts: int, deadline: float) -> bool:
+        verdict = retry.decide(error, repeatable=self._is_repeatable(tried), tried=attempts, left_s=deadline - monotonic())
+        if isinstance(verdict, retry.GiveUp):
+            return False
+        if not self._group.budget.withdraw():
+            self._budget_empty.value += 1
+            return False
+        self._recorder.counter(
+            names.RETRIES, module=self._contract.module, call=self._contract.name, reason=type(error).__name__
+        ).value += 1
+        return True
 
     def _failed(self, got: Frame, endpoint: Endpoint, elapsed_s: float) -> Exception:
         error = failures.read_error(got[4], self._codec)
-        endpoint.answered(elapsed_s, raised=isinstance(error, (RemoteError, BadAnswer)))
-        if isinstance(error, RemoteError):
+        if isinstance(error, (RemoteError, BadAnswer)):
+            endpoint.raised(elapsed_s)
             self._group.judge(endpoint)
+        elif isinstance(error, DeadlineExceeded):
+            endpoint.unanswered()
+        else:
+            endpoint.answered(elapsed_s)
         return error
 
     def _body(
@@ -182,14 +201,12 @@ class RemoteCall:
             context.causal.merge(positions)
         return result
 
-    def _key(self, context: Context) -> str | None:
-        if not self._contract.once:
-            return None
+    def _key(self, context: Context) -> str:
         wanted = context.wanted
         return (wanted and wanted.key) or uuid.uuid4().hex
 
     def _is_repeatable(self, tried: list[Endpoint]) -> bool:
-        if self._contract.idempotent:
+        if self._is_idempotent:
             return True
         if not self._contract.once or not tried:
             return False
@@ -218,28 +235,30 @@ class RemoteCall:
     # Hedging
 
     def _hedge_after_s(self, context: Context) -> float | None:
-        if not self._contract.idempotent:
-            return None
         wanted = context.wanted
         return (wanted and wanted.hedge_after_s) or self._contract.hedge_after_s
 
     async def _hedged(self, args: tuple[Any, ...], context: Context, record: Record, deadline: float, after_s: float) -> Any:
         """Ask a second endpoint when the first is slow; the first result wins, the other attempt is cancelled."""
         tried: list[Endpoint] = []
-        first = asyncio.ensure_future(self._attempts(args, context, record, deadline, tried))
-        running: set[asyncio.Future[Any]] = {first}
+        running: set[asyncio.Future[Any]] = {asyncio.ensure_future(self._attempts(args, context, record, deadline, tried, None))}
+        error = ""
         try:
             done, _ = await asyncio.wait(running, timeout=after_s)
             if not done and len(self._group.endpoints) > 1 and self._group.budget.withdraw():
                 self._hedges.value += 1
-                running.add(asyncio.ensure_future(self._attempts(args, context, record, deadline, tried)))
+                running.add(asyncio.ensure_future(self._attempts(args, context, record, deadline, tried, None)))
             while True:
                 done, pending = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 won = next((future for future in done if future.exception() is None), None)
                 if won is not None or not pending:
                     return (won or done.pop()).result()
                 running = pending
+        except BaseException as raised:
+            error = type(raised).__name__
+            raise
         finally:
+            self._recorder.finish(record, monotonic(), error)
             for future in running:
                 future.cancel()
                 if future.done() and not future.cancelled():
@@ -263,9 +282,10 @@ class RemoteCall:
         connection = endpoint.connection
         assert connection is not None
         terms = connection.terms.get((context.face.name, self._name))
-        if terms is None or terms.refusal is not None or terms.is_absent:
+        if terms is None or not terms.is_agreed:
             raise self._refused(terms, context, endpoint)
-        body = self._body(args, context, record, limit_s, self._key(context), by_name=terms.by_name)
+        key = self._key(context) if self._contract.once else None
+        body = self._body(args, context, record, limit_s, key, by_name=terms.by_name)
         incoming = connection.open_stream(self._codec, terms, body, args)
         endpoint.in_flight += 1
         error = ""

@@ -64,8 +64,8 @@ def decide(error: CallError, *, repeatable: bool, tried: int, left_s: float) -> 
     return Again()
 
 
-def attempt_s(*, left_s: float, repeatable: bool, tried: int, endpoints: int) -> float:
-    """How long one attempt may take. A call that can be repeated elsewhere keeps half of its time for that."""
-    if repeatable and endpoints > 1 and tried + 1 < MAX_ATTEMPTS:
+def attempt_s(*, left_s: float, tried: int, endpoints: int) -> float:
+    """How long one attempt of an idempotent call may take: while it can be repeated elsewhere, half of what is left."""
+    if endpoints > 1 and tried + 1 < MAX_ATTEMPTS:
         return left_s / 2
     return left_s

@@ -13,8 +13,10 @@ from ramet.calls import local, remote
 from ramet.calls.endpoints import Caller, Endpoint
 from ramet.calls.facade import Call
 from ramet.calls.group import Group
+from ramet.calls.hosting import Hosted
 from ramet.calls.ledger import Ledger, MemoryLedger
-from ramet.calls.server import CallServer, Hosted
+from ramet.calls.server import CallServer
+from ramet.calls.server_connection import door
 from ramet.calls.transport import Identity, client_context, host_id, listen_tcp, listen_unix, server_context
 from ramet.model.routing import Address, RoutingTable
 from ramet.module import Module
@@ -74,7 +76,7 @@ class Calls:
             recorder=self.recorder,
         )
         self.recorder.gauge(
-            names.QUEUED, lambda: (({"module": name}, float(group.waiting)) for name, group in self._groups.items())
+            names.QUEUED, lambda: (({"module": name}, float(len(group.waiting))) for name, group in self._groups.items())
         )
         self.recorder.gauge(names.ENDPOINTS, self._endpoint_states)
 
@@ -181,11 +183,11 @@ class Calls:
         Code outside of all modules is accepted at the Unix door, which only this user can open, and not over TCP.
         """
         if unix is not None:
-            self._doors.append(await listen_unix(unix, self.server.door(outside=True)))
+            self._doors.append(await listen_unix(unix, door(self.server, outside=True)))
         bound = 0
         if host is not None:
             tls = server_context(self._identity) if self._identity else None
-            server, bound = await listen_tcp(host, port, self.server.door(outside=False), tls=tls)
+            server, bound = await listen_tcp(host, port, door(self.server, outside=False), tls=tls)
             self._doors.append(server)
         return Address(self.instance, self.service, self.version, str(unix or ""), self._here, host or "", bound)
 
@@ -194,8 +196,8 @@ class Calls:
         return await self.server.drain(within_s)
 
     async def close(self) -> None:
-        for door in self._doors:
-            door.close()
+        for server in self._doors:
+            server.close()
         await self.server.close()
         await asyncio.gather(
             *(endpoint.close() for endpoint in self._endpoints.values()), *self._retiring, return_exceptions=True
@@ -208,7 +210,7 @@ class Calls:
             "epoch": self.epoch,
             "in_flight": self.server.in_flight,
             "modules": {
-                name: {"waiting": group.waiting, "endpoints": [each.statistics() for each in group.endpoints]}
+                name: {"waiting": len(group.waiting), "endpoints": [each.statistics() for each in group.endpoints]}
                 for name, group in self._groups.items()
             },
         }

@@ -77,8 +77,8 @@ class Context:
         "deadline",
         "face",
         "key",
-        "trace_flags",
         "span_id",
+        "trace_flags",
         "trace_id",
         "wanted",
     )

@@ -184,6 +184,10 @@ class Terms:
     not_allowed: bool = False
     is_once_durable: bool = False
 
+    @property
+    def is_agreed(self) -> bool:
+        return self.refusal is None and not self.is_absent
+
 
 def terms(offers: Sequence[tuple[Offer, CallContract]], welcome: Welcome) -> dict[tuple[str, str], Terms]:
     """(caller, call) -> terms."""

@@ -1,0 +1,322 @@
+"""The callee's end of one connection: runs calls, answers, keeps the peer honest.
+
+Each call is a task of its own, made when its frame arrives and ended by its function, by CANCEL, by its deadline, or with its
+connection. Answers are collected and written once per turn of the loop. A peer that does not read its answers is not read from
+either. A peer that breaks the protocol is told so by name and cut off; the others do not notice.
+"""
+
+import asyncio
+import math
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from inspect import CORO_CREATED, getcoroutinestate
+from typing import Any
+
+from ramet.calls import failures
+from ramet.calls.hosting import Hosted, Work, enter
+from ramet.calls.server import CallServer
+from ramet.calls.streams import OutgoingCredit
+from ramet.calls.transport import peer_service
+from ramet.errors import BadArgument, CallError, DeadlineExceeded, Overloaded, ProtocolError
+from ramet.observe import names
+from ramet.wire import hello, values
+from ramet.wire.calls import FailureBody, encode_failure
+from ramet.wire.context import current
+from ramet.wire.frames import MAX_HELLO_BYTES, PONG, WITH_CAUSAL, Frame, FrameReader, Kind, frame
+from ramet.wire.hello import PROTOCOL, Hello, Welcome
+
+_CALL, _RESULT, _FAILURE, _CHUNK = map(int, (Kind.CALL, Kind.RESULT, Kind.FAILURE, Kind.CHUNK))
+_BEFORE = frozenset({int(Kind.HELLO), int(Kind.REFUSE)})
+_AFTER = frozenset(map(int, (Kind.CALL, Kind.CANCEL, Kind.CREDIT, Kind.PING, Kind.REFUSE)))
+_EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+
+monotonic = time.monotonic
+
+
+class ServerConnection(asyncio.Protocol):
+    def __init__(self, server: CallServer, *, outside_allowed: bool) -> None:
+        self._server = server
+        self._outside_allowed = outside_allowed
+        self._loop = asyncio.get_running_loop()
+        self._reader = FrameReader(max_frame_bytes=MAX_HELLO_BYTES, kinds=_BEFORE)
+        self._transport: asyncio.Transport | None = None
+        self._out = bytearray()
+        self._table: list[tuple[Hosted | None, str]] = []
+        """Row -> the call and the module that calls; None where it was refused in the handshake."""
+        self._calls: dict[int, tuple[asyncio.Task[None], float]] = {}
+        self._credits: dict[int, OutgoingCredit] = {}
+        self._window_bytes = 0
+        self._max_frame_bytes = server.settings.max_frame_bytes
+        self._handshake: asyncio.TimerHandle | None = None
+        self._peer = ""
+
+    def __repr__(self) -> str:
+        return f"<ServerConnection from {self._peer or 'a stranger'}, {len(self._calls)} in flight>"
+
+    # The connection's life
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # pyright: ignore[reportAttributeAccessIssue]  (a stream transport: Protocol gets no other)
+        self._server.connections.add(self)
+        self._handshake = self._loop.call_later(
+            self._server.settings.handshake_s, self._refuse, ProtocolError("no-hello", "no HELLO came in time")
+        )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.close()
+
+    def close(self) -> list[asyncio.Task[None]]:
+        """Cut it off. Returns the tasks that are being cancelled."""
+        self._server.connections.discard(self)
+        if self._handshake is not None:
+            self._handshake.cancel()
+        if self._transport is not None:
+            self._flush()
+            self._transport.close()
+            self._transport = None
+        return [task for number in list(self._calls) if (task := self._cancel(number)) is not None]
+
+    def _cancel(self, number: int) -> asyncio.Task[None] | None:
+        if (entry := self._calls.get(number)) is None:
+            return None
+        task = entry[0]
+        task.cancel()
+        if getcoroutinestate(task.get_coro()) == CORO_CREATED:  # it will never run, so it cannot leave by itself
+            self._calls.pop(number)
+            self._server.in_flight -= 1
+        return task
+
+    def pause_writing(self) -> None:
+        # The peer does not read: take no more work from it.
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    def _refuse(self, error: ProtocolError) -> None:
+        self._server.recorder.counter(names.CONNECTIONS_REFUSED, reason=error.name).value += 1
+        self.write(frame(Kind.REFUSE, body=hello.encode_refusal(error)))
+        self.close()
+
+    # Receiving
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for each in self._reader.feed(data):
+                if each[0] == _CALL:
+                    self._call(each)
+                else:
+                    self._receive(each)
+        except ProtocolError as error:
+            self._refuse(error)
+
+    def _receive(self, each: Frame) -> None:
+        kind, flags, _, number, body = each
+        match kind:
+            case Kind.CANCEL:
+                self._cancel(number)
+            case Kind.CREDIT:
+                more = hello.decode_credit(body)
+                if credit := self._credits.get(number):
+                    credit.grant(more)
+            case Kind.PING:
+                if not flags & PONG:
+                    self.write(frame(Kind.PING, flags=PONG))
+            case Kind.HELLO:
+                self._greet(hello.decode_hello(body, app=self._server.app))
+            case _:  # REFUSE
+                self.close()
+
+    def _greet(self, greeting: Hello) -> None:
+        if self._handshake is not None:
+            self._handshake.cancel()
+        assert self._transport is not None
+        named = peer_service(self._transport, self._server.app)
+        if named is not None and named != greeting.service:
+            raise ProtocolError(
+                "wrong-certificate",
+                f"the peer calls itself service {greeting.service!r}, its certificate names {named!r}",
+            )
+        server = self._server
+        answers = hello.answers(greeting, server.hosted, outside_allowed=self._outside_allowed)
+        self._table = [
+            (server.hosted[offer.call] if answer.verdict in {"same", "differs"} else None, offer.caller)
+            for offer, answer in zip(greeting.table, answers, strict=True)
+        ]
+        self._peer = greeting.instance
+        self._window_bytes = greeting.window_bytes
+        self._max_frame_bytes = min(self._max_frame_bytes, greeting.max_frame_bytes)
+        self._reader.kinds = _AFTER
+        self._reader.max_frame_bytes = server.settings.max_frame_bytes
+        welcome = Welcome(
+            PROTOCOL,
+            server.service,
+            server.instance,
+            server.version,
+            answers,
+            server.settings.max_frame_bytes,
+            server.settings.max_calls_per_connection,
+        )
+        self.write(frame(Kind.HELLO, body=hello.encode(welcome)))
+        if server.is_draining:
+            self.write(frame(Kind.DRAIN))
+
+    # Calls
+
+    def _call(self, each: Frame) -> None:
+        _, flags, index, number, body = each
+        hosted, caller = self._table[index] if index < len(self._table) else (None, "")
+        if hosted is None:
+            raise ProtocolError("not-agreed", f"a CALL of row {index}, which the handshake did not agree on")
+        if number in self._calls or not number:
+            raise ProtocolError("duplicate-call", f"call {number} is in flight already" if number else "a call needs a number")
+        server = self._server
+        if server.in_flight >= server.settings.max_calls or len(self._calls) >= server.settings.max_calls_per_connection:
+            server.shed.value += 1
+            self._fail(
+                number,
+                failures.refusal_body(
+                    Overloaded(f"{server.instance} has {server.in_flight} calls in flight", may_have_run=False)
+                ),
+            )
+            return
+        try:
+            work = enter(hosted, caller, flags, body)
+        except BadArgument as error:
+            self._fail(number, failures.refusal_body(error))
+            return
+        server.entered()
+        coroutine = self._stream(hosted, number, work) if hosted.contract.streams else self._run(hosted, number, work)
+        task: asyncio.Task[None] = asyncio.Task(coroutine, loop=self._loop, name="call", **_EAGER)
+        if not task.done():  # one that is started eagerly and never waits has left already
+            self._calls[number] = (task, work.context.deadline)
+
+    async def _run(self, hosted: Hosted, number: int, work: Work) -> None:
+        context = work.context
+        error = ""
+        try:
+            current.set(context)
+            if context.key is None:
+                result = await hosted.function(*work.args)
+            else:
+                result = await hosted.ledger.once(hosted.contract.qualified, context.key, partial(hosted.function, *work.args))
+            causal = work.news()
+            out = self._out
+            if not out:
+                self._loop.call_soon(self._flush)
+            hosted.codec.write_result(out, _RESULT, WITH_CAUSAL if causal else 0, number, result, causal, self._max_frame_bytes)
+        except asyncio.CancelledError:
+            error = self._stopped(hosted, number, work)
+        except Exception as raised:
+            error = type(raised).__name__
+            self._answer_error(raised, hosted, number, work)
+        finally:
+            self._calls.pop(number, None)
+            server = self._server
+            server.in_flight -= 1
+            server.recorder.finish(work.record, monotonic(), error)
+
+    async def _stream(self, hosted: Hosted, number: int, work: Work) -> None:
+        error = ""
+        try:
+            current.set(work.context)
+            credit = self._credits[number] = OutgoingCredit(self._window_bytes)
+            items: AsyncIterator[Any] = hosted.function(*work.args)
+            limit_s = work.context.budget_s
+            try:
+                async for item in items:
+                    credit.spend(self._write_chunk(hosted, number, item))
+                    if not credit.is_left:
+                        self._set_deadline(number, _PAUSED)  # the reader's time, not the callee's
+                        await credit.wait_left()
+                    self._set_deadline(number, monotonic() + limit_s)
+            finally:
+                if close := getattr(items, "aclose", None):
+                    await close()
+            causal = work.news()
+            body = values.ENCODER.encode(causal) if causal else b""
+            self.write(frame(Kind.END, flags=WITH_CAUSAL if causal else 0, call=number, body=body))
+        except asyncio.CancelledError:
+            error = self._stopped(hosted, number, work)
+        except Exception as raised:
+            error = type(raised).__name__
+            self._answer_error(raised, hosted, number, work)
+        finally:
+            self._credits.pop(number, None)
+            self._calls.pop(number, None)
+            self._server.in_flight -= 1
+            self._server.recorder.finish(work.record, monotonic(), error)
+
+    def _write_chunk(self, hosted: Hosted, number: int, item: Any) -> int:
+        before = len(self._out)
+        hosted.codec.write_result(self._out, _CHUNK, 0, number, item, None, self._max_frame_bytes)
+        if not before:
+            self._loop.call_soon(self._flush)
+        return len(self._out) - before
+
+    def _set_deadline(self, number: int, deadline: float) -> None:
+        if entry := self._calls.get(number):
+            self._calls[number] = (entry[0], deadline)
+
+    def sweep(self, now: float) -> None:
+        for number, (task, deadline) in list(self._calls.items()):
+            if _ANSWERED < deadline <= now:
+                self._fail(
+                    number,
+                    failures.refusal_body(DeadlineExceeded("the deadline passed at the callee", may_have_run=True)),
+                )
+                self._calls[number] = (task, _ANSWERED)
+                task.cancel()
+
+    def _stopped(self, hosted: Hosted, number: int, work: Work) -> str:
+        """A call ended in CancelledError: by its deadline, its caller or its connection, or by raising it itself."""
+        task = asyncio.current_task()
+        assert task is not None
+        if not task.cancelling():
+            self._answer_error(RuntimeError("the call cancelled itself"), hosted, number, work)
+        entry = self._calls.get(number)
+        return DeadlineExceeded.__name__ if entry is not None and entry[1] == _ANSWERED else "CancelledError"
+
+    def _answer_error(self, raised: Exception, hosted: Hosted, number: int, work: Work) -> None:
+        if isinstance(raised, CallError) and raised.call == hosted.contract.qualified:
+            self._fail(number, failures.refusal_body(raised))  # the call's own: its result does not fit
+            return
+        failures.log_unexpected(raised, hosted.contract)
+        self._fail(number, failures.failure_body(raised, hosted.contract, work.record.trace_id.hex()))
+
+    # Sending
+
+    def _fail(self, number: int, body: FailureBody) -> None:
+        entry = self._calls.get(number)
+        if entry is None or entry[1] != _ANSWERED:
+            self.write(frame(_FAILURE, call=number, body=encode_failure(body)))
+
+    def write(self, data: bytes) -> None:
+        if not self._out:
+            self._loop.call_soon(self._flush)
+        self._out += data
+
+    def _flush(self) -> None:
+        out = self._out
+        if out:
+            self._out = bytearray()
+            if self._transport is not None:
+                self._transport.write(out)
+
+
+_PAUSED = math.inf
+"""Deadline of a stream that waits for its reader."""
+_ANSWERED = -math.inf
+"""Deadline of a call whose caller has been told already."""
+
+
+def door(server: CallServer, *, outside: bool) -> Callable[[], ServerConnection]:
+    """A protocol factory for asyncio's servers.
+
+    outside: accept code that belongs to no module; for a door that only this machine's user can reach.
+    """
+    return lambda: ServerConnection(server, outside_allowed=outside)

@@ -1,0 +1,53 @@
+"""Addresses of a PostgreSQL database, as libpq and every driver take them."""
+
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from ramet.errors import ConfigError
+
+SCHEMES = ("postgresql", "postgres")
+
+
+def make_url(*, host: str, port: int, database: str, user: str, password: str | None) -> str:
+    """host: a name or address, or the directory of a Unix socket."""
+    who = quote(user, safe="") + (f":{quote(password, safe='')}" if password is not None else "")
+    if host.startswith("/"):
+        return f"postgresql://{who}@/{quote(database, safe='')}?{urlencode({'host': host, 'port': port})}"
+    named = f"[{host}]" if ":" in host else host
+    return f"postgresql://{who}@{named}:{port}/{quote(database, safe='')}"
+
+
+def with_parts(url: str, *, database: str | None = None, user: str | None = None, password: str | None = None) -> str:
+    """The same server, with some parts replaced; None keeps what is there. Another user does not inherit the password."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    kept = parts.netloc.rpartition("@")[0] if "@" in parts.netloc else ""
+    if user is not None:
+        kept = quote(user, safe="") + (f":{quote(password, safe='')}" if password is not None else "")
+    elif password is not None:
+        kept = f"{kept.partition(':')[0]}:{quote(password, safe='')}"
+    path = parts.path if database is None else f"/{quote(database, safe='')}"
+    return urlunsplit(parts._replace(netloc=f"{kept}@{host}" if kept else host, path=path))
+
+
+def address_of(url: str) -> tuple[str, int]:
+    """Host (or socket directory) and port. Raises ConfigError if it is not the URL of a PostgreSQL."""
+    try:
+        parts = urlsplit(url)
+        options = dict(parse_qsl(parts.query))
+        host, port = parts.hostname or options.get("host", ""), parts.port or int(options.get("port", 5432))
+    except ValueError as error:
+        raise ConfigError(f"not the URL of a PostgreSQL: {error}", hint="postgresql://user:password@host:5432/database") from None
+    if parts.scheme not in SCHEMES or not host:
+        raise ConfigError(
+            f"not the URL of a PostgreSQL: its scheme is {parts.scheme!r}, its host {host!r}",
+            hint="postgresql://user:password@host:5432/database",
+        )
+    return host, port
+
+
+def without_password(url: str) -> str:
+    """For people and logs."""
+    parts = urlsplit(url)
+    who, at, host = parts.netloc.rpartition("@")
+    shown = f"{who.partition(':')[0]}{':***' if ':' in who else ''}{at}{host}"
+    return urlunsplit(parts._replace(netloc=shown))
