@@ -11,7 +11,7 @@ from bench import harness
 from bench.harness import Calls, Cell, Effort
 from bench.results import Figure, Goal, Report, table
 
-OURS: dict[str, str] = {}
+OURS = {"ramet": "bench.ramet_calls", "ramet unix": "bench.ramet_calls:UNIX", "ramet mtls": "bench.ramet_calls:TLS"}
 PEERS = {
     "uvloop echo": "bench.peers.echo",
     "nats": "bench.peers.nats_rr",

@@ -7,6 +7,7 @@ are the process's own.
 import asyncio
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from ramet.calls import local, remote
@@ -23,7 +24,7 @@ from ramet.module import Module
 from ramet.observe import names
 from ramet.observe.record import Recorder
 from ramet.settings import Settings
-from ramet.wire.context import OUTSIDE
+from ramet.wire.context import OUTSIDE, Causal, Context, current
 from ramet.wire.hello import Offer
 
 
@@ -55,7 +56,7 @@ class Calls:
         self._ledger = MemoryLedger()
         self._ledgers = dict(ledgers or {})
         self._tls: ssl.SSLContext | None = client_context(identity) if identity else None
-        self._here = host_id()
+        self.here = host_id()
         self._groups: dict[str, Group] = {}
         self._endpoints: dict[str, Endpoint] = {}
         self._retiring: set[asyncio.Task[None]] = set()
@@ -171,9 +172,19 @@ class Calls:
             uses={module.name: sorted(module.uses) for module in here},
             offers=tuple(offers),
             tls=self._tls,
-            here=self._here,
+            here=self.here,
             settings=self.settings,
         )
+
+    @contextmanager
+    def inside(self, module: str) -> Iterator[None]:
+        """Run code of a module that nobody called: a job, what starts and stops it."""
+        outer = current.get()
+        current.set(Context(face=self.modules[module].face, causal=Causal()))
+        try:
+            yield
+        finally:
+            current.set(outer)
 
     # Doors
 
@@ -189,7 +200,7 @@ class Calls:
             tls = server_context(self._identity) if self._identity else None
             server, bound = await listen_tcp(host, port, door(self.server, outside=False), tls=tls)
             self._doors.append(server)
-        return Address(self.instance, self.service, self.version, str(unix or ""), self._here, host or "", bound)
+        return Address(self.instance, self.service, self.version, str(unix or ""), self.here, host or "", bound)
 
     async def drain(self, within_s: float) -> bool:
         """Send callers elsewhere and finish their calls. False if some were still running at the end of the time."""

@@ -38,5 +38,5 @@ class Address:
         return dataclasses.replace(self, dsn=urlunsplit(parts._replace(netloc=netloc)), schema=role if schema is None else schema)
 
     def session_settings(self, *, is_read_only: bool = True) -> dict[str, str]:
-        path = {"search_path": f"{self.schema}, extensions"} if self.schema else {}
+        path = {"search_path": f'"{self.schema}", extensions'} if self.schema else {}
         return {"application_name": self.application_name, **path, **(READ_ONLY if is_read_only else {}), **self.server_settings}

@@ -175,6 +175,12 @@ OVERLOADED = Problem(
 )
 TOO_LATE = Problem(status=504, detail="the deadline passed", members={"may_have_run": True})
 TOO_SLOW = Problem(status=408, detail="the body did not arrive in time", headers={"connection": "close"})
+STOPPING = Problem(
+    status=503,
+    detail="this instance stops",
+    members={"may_have_run": True},
+    headers={"connection": "close", "retry-after": retry_after(RETRY_AFTER_S)},
+)
 NO_ROUTE = Problem(status=404, detail="there is nothing at this path")
 
 

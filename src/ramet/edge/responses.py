@@ -23,15 +23,16 @@ def trace_header(context: Context) -> tuple[bytes, bytes]:
     return b"traceparent", context.traceparent.encode()
 
 
-async def send_whole(send: Send, status: int, headers: Headers, body: bytes) -> None:
+async def send_whole(send: Send, status: int, headers: Headers, body: bytes, *, is_head: bool = False) -> None:
+    """is_head: all but the body, as HEAD wants it."""
     if status not in WITHOUT_BODY:
         headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body if status not in WITHOUT_BODY else b""})
+    await send({"type": "http.response.body", "body": b"" if is_head or status in WITHOUT_BODY else body})
 
 
-def rendered(reply: Reply[Any], default_status: int, context: Context) -> tuple[int, Headers, bytes]:
-    """(status, headers, body). Raises one of codec.ENCODE_ERRORS for a body that is not JSON, or a header that is not Latin-1."""
+def rendered(reply: Reply[Any], default_status: int, context: Context, *, is_empty: bool = False) -> tuple[int, Headers, bytes]:
+    """(status, headers, body). is_empty: None is no body at all, rather than `null`. Raises one of codec.ENCODE_ERRORS for a body that is not JSON, or a header that is not Latin-1."""
     names = {name.lower() for name in reply.headers}
     headers: Headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
     headers += [(b"set-cookie", set_cookie(cookie).encode("latin-1")) for cookie in reply.cookies]
@@ -40,8 +41,8 @@ def rendered(reply: Reply[Any], default_status: int, context: Context) -> tuple[
     body = reply.body
     if "content-type" in names and isinstance(body, bytes | str):
         payload = body.encode() if isinstance(body, str) else body
-    elif body is None and "content-type" not in names:
-        return (204 if status == 200 else status), headers, b""
+    elif is_empty and body is None:
+        payload = b""
     else:
         payload = codec.encode(body)
         if "content-type" not in names:

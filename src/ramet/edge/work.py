@@ -94,6 +94,7 @@ class Work:
         self.phase = Phase.RUNNING
         self.due = started + route.budget_s
         self.ended_by: Phase | None = None
+        self.error = ""
         self.may_watch = True
         self.is_stream = False
         self.watched: asyncio.Task[None] | None = None

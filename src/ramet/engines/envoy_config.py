@@ -6,150 +6,35 @@
     cds.json             clusters: one for each version of a service
     eds/<cluster>.json   the instances of one cluster, so that adding one neither re-creates the cluster nor forgets its health
 
-Paths inside are relative to Envoy's working directory. The version of a file is a hash of its content: the same content is the same
-version, and whether Envoy has taken a file can be seen by asking it for the version.
+Paths inside are relative to Envoy's working directory. The version of a file is a hash of its content: the same content is the
+same version, and whether Envoy has taken a file can be seen by asking it for the version.
 
 What a request meets on its way is what it would meet in one process, as far as a proxy can keep to that: paths are not
-normalised, headers with underscores pass, `server` and `traceparent` are left alone, no timeout is added that nobody asked for, nothing
-is cached, and nothing is sent twice that may have run, unless a route says that this is safe.
+normalised, headers with underscores pass, `server` and `traceparent` are left alone, no timeout is added that nobody asked for,
+nothing is cached, and nothing is sent twice that may have run, unless a route says that this is safe.
 """
 
 import hashlib
-import ipaddress
 import json
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ramet.errors import ConfigError
+from ramet.engines.envoy_model import Cluster, Endpoint, Listener, Route, bare, check, cluster_name
 
 BOOTSTRAP, LISTENERS, ROUTES, CLUSTERS = "bootstrap.json", "lds.json", "rds.json", "cds.json"
 INGRESS = "ingress"
 """Name of the listener, of its routes, and the prefix of its statistics."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _TYPE = "type.googleapis.com/envoy"
+_MONITORS = f"{_TYPE}.extensions.resource_monitors"
 _SAFE_METHODS = "GET|HEAD|OPTIONS"
 _SENDS_NOTHING_TWICE = "connect-failure,refused-stream,reset-before-request"
 """Retried for every request: it provably did not reach the application."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    host: str
-    """An IP address: instances are found by us, not by DNS."""
-    port: int
-    health_port: int | None = None
-    """Where /readyz is served; None: on `port`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What one cluster may hold at most; beyond it requests are refused with 503 at once."""
-
-    max_connections: int = 1024
-    """HTTP/1.1 carries one request on a connection, so this also bounds requests at work. Envoy's default."""
-
-    max_pending_requests: int = 256
-    """Requests that wait for a connection. A queue longer than a quarter of what is at work only adds latency. A guess."""
-
-    retry_budget: float = 10.0
-    """Retries as a percentage of requests at work; 10, as `Settings.retry_budget`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """When an instance is taken out, and put back."""
-
-    path: str = "/readyz"
-    interval_s: float = 0.5
-    """Half a second and two failures: a draining instance, which serves on for `drain_delay`, is left within a second."""
-
-    timeout_s: float = 1.0
-    unhealthy_after: int = 2
-    eject_after: int = 5
-    """Refused connections, resets, and 502 to 504 in a row after which one is ejected without waiting for a health check.
-    A 500 does not count: it is the application's, on every instance alike."""
-
-    ejection_s: float = 5.0
-    max_ejected_percent: int = 50
-    """As `Settings.max_ejected_share`: the rest could not carry the load of all."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cluster:
-    """One version of a service, and where it runs."""
-
-    service: str
-    version: str
-    endpoints: Sequence[Endpoint]
-    limits: Limits = Limits()
-    health: Health = Health()
-    connect_timeout_s: float = 1.0
-    upstream_idle_s: float = 4.0
-    """An idle connection to an instance is closed after this, in seconds. Must be less than the instance's own keep-alive (uvicorn: 5 s),
-    or requests meet connections that are just being closed."""
-
-    @property
-    def name(self) -> str:
-        return cluster_name(self.service, self.version)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    service: str
-    version: str
-    weight: int = 1
-    """Relative to the route's other targets."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """Requests whose path is `prefix`, or goes on after it with `/`. `/` is every path. The longest prefix wins."""
-
-    prefix: str
-    targets: Sequence[Target]
-    idempotent: bool = False
-    """GET, HEAD and OPTIONS under this prefix may be sent again after a connection was lost under way. Other methods never are."""
-
-    retries: int = 2
-    """Times that one request is tried again, each on another instance, within the cluster's retry budget."""
-
-    timeout_s: float | None = None
-    """Time for the whole response; None: the application's own deadlines rule, and streams last as long as they like."""
-
-    idle_timeout_s: float = 300.0
-    """A stream or WebSocket on which nothing moves for this long is closed. Envoy's default; 0 is never."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listener:
-    port: int
-    host: str = "127.0.0.1"
-    max_request_headers_kb: int = 64
-    """Envoy's default is 60; 64 is what uvicorn takes."""
-
-    trusted_proxies: int = 0
-    """Proxies in front that append to X-Forwarded-For; 0: the peer is the client, and what it claims is not believed."""
-
-    headers_timeout_s: float = 10.0
-    """Time for a client to send its request's headers; against slow senders that hold connections."""
-
-    idle_timeout_s: float = 60.0
-    """An idle connection of a client is closed after this."""
-
-    access_log: bool = False
-    """One line a request in Envoy's log. Off: the instances record every request already."""
-
-
 Files = Mapping[str, bytes]
 """Content by path, relative to Envoy's directory."""
-
-
-def cluster_name(service: str, version: str) -> str:
-    return f"{service}@{version}"
 
 
 def endpoints_file(cluster: str) -> str:
@@ -164,8 +49,8 @@ def version_of(content: bytes) -> str:
 
 def render(*, routes: Sequence[Route], clusters: Sequence[Cluster], listener: Listener) -> Files:
     """All files but the bootstrap. Raises ConfigError for what Envoy would refuse, or would take and serve wrongly."""
-    _check(routes, clusters)
-    ordered = sorted(routes, key=lambda route: (-len(_bare(route.prefix)), route.prefix))
+    check(routes, clusters)
+    ordered = sorted(routes, key=lambda route: (-len(bare(route.prefix)), route.prefix))
     return {
         LISTENERS: _resources([_listener(listener)]),
         ROUTES: _resources([_route_table(ordered)]),
@@ -187,7 +72,7 @@ def render_bootstrap(*, node: str, admin_socket: Path) -> bytes:
                     {
                         "name": "envoy.resource_monitors.global_downstream_max_connections",
                         "typed_config": {
-                            "@type": f"{_TYPE}.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+                            "@type": f"{_MONITORS}.downstream_connections.v3.DownstreamConnectionsConfig",
                             "max_active_downstream_connections": 20_000,
                         },
                     }
@@ -195,42 +80,6 @@ def render_bootstrap(*, node: str, admin_socket: Path) -> bytes:
             },
         }
     )
-
-
-def _check(routes: Sequence[Route], clusters: Sequence[Cluster]) -> None:
-    names = [cluster.name for cluster in clusters]
-    for cluster in clusters:
-        if names.count(cluster.name) > 1:
-            raise ConfigError(f"cluster {cluster.name} is given twice")
-        for word in (cluster.service, cluster.version):
-            if not _NAME.fullmatch(word):
-                raise ConfigError(f"{word!r} cannot name a service or version", hint="letters, digits and . _ + -")
-        for endpoint in cluster.endpoints:
-            _check_address(endpoint.host, cluster.name)
-    prefixes = [_bare(route.prefix) for route in routes]
-    for route in routes:
-        if not route.prefix.startswith("/") or any(mark in route.prefix for mark in "?#"):
-            raise ConfigError(f"{route.prefix!r} is not a path prefix", hint="it begins with / and has no ? or #")
-        if prefixes.count(_bare(route.prefix)) > 1:
-            raise ConfigError(f"the prefix {route.prefix} is given twice")
-        if any(target.weight < 0 for target in route.targets) or not any(target.weight for target in route.targets):
-            raise ConfigError(f"route {route.prefix} sends its requests nowhere", hint="one weight at least is above 0")
-        for target in route.targets:
-            if cluster_name(target.service, target.version) not in names:
-                raise ConfigError(
-                    f"route {route.prefix} leads to {target.service} {target.version}, which is not among the clusters"
-                )
-
-
-def _check_address(host: str, cluster: str) -> None:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        raise ConfigError(f"endpoint {host!r} of {cluster} is not an IP address", hint="resolve names first") from None
-
-
-def _bare(prefix: str) -> str:
-    return prefix.rstrip("/")
 
 
 def _listener(listener: Listener) -> dict[str, Any]:
@@ -251,8 +100,8 @@ def _listener(listener: Listener) -> dict[str, Any]:
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "use_remote_address": True,
         "xff_num_trusted_hops": listener.trusted_proxies,
-        # No address is trusted: a client's x-envoy-* headers could order retries or lift timeouts.
-        "internal_address_config": {"unix_sockets": False},
+        # Nobody is internal (the one address is nobody's): a client's x-envoy-* headers could order retries or lift timeouts.
+        "internal_address_config": {"cidr_ranges": [{"address_prefix": "255.255.255.255", "prefix_len": 32}]},
         "server_header_transformation": "PASS_THROUGH",
         "generate_request_id": True,
         "preserve_external_request_id": True,
@@ -304,7 +153,7 @@ def _route_table(routes: Sequence[Route]) -> dict[str, Any]:
 
 
 def _route(route: Route, retry_on: str, *, headers: list[dict[str, Any]]) -> dict[str, Any]:
-    bare = _bare(route.prefix)
+    bare = bare(route.prefix)
     match: dict[str, Any] = {"path_separated_prefix": bare} if bare else {"prefix": "/"}
     if headers:
         match["headers"] = headers
@@ -406,7 +255,8 @@ def _address(host: str, port: int) -> dict[str, Any]:
 
 
 def _from_file(path: str) -> dict[str, Any]:
-    # Without `watched_directory`: then only a rename to this very file reloads it, and not every other rename in the directory too.
+    # Without `watched_directory`: a rename to this very file reloads it, and not every rename in the directory.
+    # The `./` is needed: Envoy refuses a path without a directory.
     return {"path_config_source": {"path": f"./{path}"}, "resource_api_version": "V3"}
 
 

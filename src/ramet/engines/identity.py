@@ -59,6 +59,7 @@ def _started_linux(pid: int) -> str | None:
 
 
 def _started_ps(pid: int) -> str | None:
-    answer = subprocess.run(["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    question = ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)]
+    answer = subprocess.run(question, capture_output=True, text=True, check=False)  # noqa: S603  (a fixed program)
     state, _, started = answer.stdout.strip().partition(" ")
     return started.strip() if answer.returncode == 0 and started and not state.startswith("Z") else None

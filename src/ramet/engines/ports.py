@@ -1,4 +1,4 @@
-"""TCP ports: which are free now. Somebody else may take one before it is used, so whoever uses one must be ready to choose again."""
+"""TCP ports: which are free now. Somebody else may take one before it is used; whoever uses one is ready to choose again."""
 
 import socket
 

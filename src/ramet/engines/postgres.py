@@ -10,8 +10,8 @@ What is on disk, in the directory that is given:
     passwords.json   0600
     server.log       all it and initdb write
 
-It is a child in a session of its own. If we are killed it goes on serving, and the next supervisor adopts it; if it is killed it is
-started again, and recovers from its log.
+It is a child in a session of its own. If we are killed it goes on serving, and the next supervisor adopts it; if it is killed it
+is started again, and recovers from its log.
 """
 
 import asyncio
@@ -63,8 +63,8 @@ class Postgres:
         await postgres.start()
         connection = await asyncpg.connect(postgres.url())
 
-    source: `auto` takes the wheel if it is installed and the PATH otherwise. on_change: told when it ends, is started again, is given up;
-    after RUNNING the port may be another one than before.
+    source: `auto` takes the wheel if it is installed and the PATH otherwise. on_change: told when it ends, is started again, is
+    given up; after RUNNING the port may be another one than before.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,8 +130,9 @@ def read_postmaster(data: Path) -> Postmaster | None:
 def find_postmaster(data: Path, known: Identity | None) -> Identity | None:
     """The live server of this directory, whoever started it.
 
-    known: what our own pid file says, trusted if it is alive. Otherwise the pid in `postmaster.pid`, if that process works in this
-    directory (a server never leaves it); where /proc is missing this cannot be told, and PostgreSQL itself refuses a second server.
+    known: what our own pid file says, trusted if it is alive. Otherwise the pid in `postmaster.pid`, if that process works in
+    this directory (a server never leaves it); where /proc is missing this cannot be told, and PostgreSQL itself refuses a second
+    server.
     """
     if known is not None:
         return known
@@ -160,7 +161,7 @@ def _works_in(pid: int, data: Path) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def _directory_in(parent: Path, account: Account | None) -> AsyncIterator[Path]:
+async def _directory_in(parent: Path, account: Account | None) -> AsyncGenerator[Path]:
     path = Path(tempfile.mkdtemp(prefix=_MAKING, dir=parent))
     try:
         if account is not None:

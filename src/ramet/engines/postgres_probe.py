@@ -45,7 +45,7 @@ def startup_message(user: str) -> bytes:
 
 
 def judge(first: bytes) -> Answer:
-    """What the first bytes of the answer mean. Errors about this client (no such role, no TLS) come from a server that accepts."""
+    """What the first bytes of the answer mean. An error about this client, such as no such role, is from one that accepts."""
     if first[:1] == b"R" or first[:1] == b"N":
         return Answer.ACCEPTS
     if first[:1] != b"E":

@@ -75,9 +75,10 @@ class Process:
         """
         if size_of(command.log) > LOG_MAX_BYTES:
             command.log.replace(command.log.with_name(f"{command.log.name}.1"))
+        user, group, extra_groups = _credentials(command.account)
         with open(command.log, "ab", opener=_private) as log:
             try:
-                popen = subprocess.Popen(
+                popen = subprocess.Popen(  # noqa: S603  (commands are made by us)
                     [os.fspath(part) for part in command.argv],
                     cwd=command.directory,
                     env=command.environment,
@@ -86,7 +87,9 @@ class Process:
                     stderr=log,
                     start_new_session=True,
                     pass_fds=command.pass_fds,
-                    **_credentials(command.account),
+                    user=user,
+                    group=group,
+                    extra_groups=extra_groups,
                 )
             except OSError as error:
                 raise _cannot_start(name, command, error) from error
@@ -188,14 +191,17 @@ def run_brief(
     argv: Sequence[str | Path], *, account: Account | None, directory: Path = Path("/")
 ) -> subprocess.CompletedProcess[str]:
     """Run a program that ends at once, such as `--version`, and return its output. Raises OSError as Popen does."""
-    return subprocess.run(
+    user, group, extra_groups = _credentials(account)
+    return subprocess.run(  # noqa: S603  (commands are made by us)
         [os.fspath(part) for part in argv],
         cwd=directory,
         capture_output=True,
         text=True,
         timeout=30,
         check=False,
-        **_credentials(account),
+        user=user,
+        group=group,
+        extra_groups=extra_groups,
     )
 
 
@@ -203,8 +209,8 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)  # a log may hold what users sent
 
 
-def _credentials(account: Account | None) -> dict[str, object]:
-    return {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
+def _credentials(account: Account | None) -> tuple[int | None, int | None, list[str | int] | None]:
+    return (None, None, None) if account is None else (account.uid, account.gid, [])
 
 
 def _cannot_start(name: str, command: Command, error: OSError) -> EngineFailed | EngineUnfit:

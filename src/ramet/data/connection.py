@@ -1,0 +1,308 @@
+"""One connection to the server, and the way of a statement over it.
+
+Theory of operation. A session is read-only by default (`address.READ_ONLY`), so a read is one round trip with nothing around it. What
+writes sends a *prefix* in the same packet as its first statement: `BEGIN READ WRITE` for a block, `SET transaction_read_only = off` for
+a single statement. The prefix is Parse, Bind, Execute without a Sync, so the server runs it first and answers all together; asyncpg takes
+the additional BindComplete and CommandComplete for parts of the statement's own answer. A block thus costs two round trips, not three:
+
+    idle ──(pool gives it out; a block sets `prefix`)──> held ──(first statement: prefix + statement)──> in a transaction
+      ^                                                   │                                                   │
+      └──────(no statement: nothing to end)───────────────┴────────────────(COMMIT or ROLLBACK)───────────────┘
+
+`flaws` says what keeps a connection from being given out again as it is: a cancelled statement, a session with settings left behind.
+Zero is clean, which is nearly always; the pool mends the others. A statement that is prepared here for the first time leaves
+the server in an implicit transaction until the next Sync, in which no prefix may come: hence `_learn`.
+
+A failed statement raises one of `ramet.data.errors`, with asyncpg's as the cause. A cancelled one leaves at once; the server is told.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from ramet.data import driver, errors, refusals
+from ramet.data.deadlines import Alarm, is_ours
+from ramet.data.driver import Driver
+from ramet.data.statements import Facts, Leaves, facts_of, is_script
+from ramet.observe import names
+from ramet.observe.record import Record, Recorder, Series, new_span_id
+from ramet.wire.context import Context, current
+
+# Flaws. Plain integers: an enum's operators cost more than all else here.
+SESSION = int(Leaves.SESSION)
+CONNECTION = int(Leaves.CONNECTION)
+INTERRUPTED = 4
+"""A statement was cancelled; the server may not have noticed yet."""
+UNSYNCED = 8
+"""A prefix was sent and no statement after it."""
+IN_TRANSACTION = 16
+STALE = 32
+"""Idle for so long that it may be dead without our knowing."""
+LOST = 64
+RETIRED = 128
+"""Past its lifetime, or the pool is closing."""
+UNUSABLE = CONNECTION | LOST | RETIRED
+
+RESET = (
+    "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES"
+)
+"""DISCARD ALL without DEALLOCATE and PLANS: our own prepared statements stay."""
+
+MAX_PREPARED = 256
+"""Statements kept prepared. A guess: more than a module's code has; text made at run time displaces the oldest."""
+MAX_TEXTS = 4096
+
+monotonic = time.monotonic
+
+
+class Prefix(NamedTuple):
+    text: str
+    message: bytes
+    is_transaction: bool
+
+
+def prefix(text: str, *, is_transaction: bool) -> Prefix:
+    """Parse, Bind and Execute of the unnamed statement, without Sync. Source: PostgreSQL 18, 54.7, Message Formats."""
+    parse = b"\0" + text.encode() + b"\0\0\0"
+    bind = b"\0\0" + b"\0\0" * 3
+    execute = b"\0" + b"\0\0\0\0"
+    message = b"".join(kind + (len(body) + 4).to_bytes(4, "big") + body for kind, body in ((b"P", parse), (b"B", bind), (b"E", execute)))
+    return Prefix(text, message, is_transaction)
+
+
+class Known(NamedTuple):
+    series: Series
+    facts: Facts
+
+
+class Texts:
+    """What is known of each statement's text, for all connections of a pool."""
+
+    def __init__(self, recorder: Recorder, module: str) -> None:
+        self._recorder = recorder
+        self._module = module
+        self._known: dict[str, Known] = {}
+
+    def series(self, summary: str) -> Series:
+        return self._recorder.series(names.QUERY, module=self._module, summary=summary)
+
+    def of(self, text: str) -> Known:
+        known = self._known.get(text)
+        if known is None:
+            if len(self._known) >= MAX_TEXTS:
+                self._known.clear()
+            facts = facts_of(text)
+            known = self._known[text] = Known(self.series(facts.summary), facts)
+        return known
+
+
+class Statement:
+    """A prepared statement of one connection. leaves: flaws that it makes."""
+
+    __slots__ = ("leaves", "prepared", "series", "state")
+
+    def __init__(self, prepared: driver.Prepared, series: Series, leaves: int) -> None:
+        self.prepared = prepared  # asyncpg closes it on the server when it is collected
+        self.state = driver.state_of(prepared)
+        self.series = series
+        self.leaves = leaves
+
+
+class Connection:
+    """driver: asyncpg's own. prefix: sent with the next statement. may_have_run: what is said of a failure now.
+
+    context, series, used_at: of the last statement, for those who ask who holds it. opened_at, used_at, held_since: monotonic seconds.
+    """
+
+    __slots__ = (
+        "_alarm", "_bind_execute", "_finish", "_prepared", "_query", "_special", "_texts", "_write",
+        "cancelling", "context", "deadline", "driver", "flaws", "held_since", "may_have_run", "opened_at", "prefix", "series", "task", "used_at",
+    )  # fmt: skip
+
+    def __init__(self, opened: Driver, alarm: Alarm, texts: Texts, finish: Callable[[Record, float, str], None]) -> None:
+        self.driver = opened
+        self._alarm = alarm
+        self._texts = texts
+        self._finish = finish
+        self._bind_execute = opened.wire.bind_execute
+        self._query = opened.wire.query
+        self._write = opened.write
+        self._prepared: dict[str, Statement] = {}
+        self._special = {summary: texts.series(summary) for summary in ("BEGIN", "COMMIT", "ROLLBACK", "PREPARE")}
+        self.task: asyncio.Task[Any] | None = None
+        self.deadline = math.inf
+        self.cancelling = -1
+        self.context: Context | None = None
+        self.series: Series | None = None
+        self.prefix: Prefix | None = None
+        self.may_have_run = False
+        self.flaws = 0
+        self.opened_at = self.used_at = monotonic()
+        self.held_since = 0.0
+
+    def __repr__(self) -> str:
+        state = "closed" if self.driver.is_closed() else "busy" if self.task else f"flaws {self.flaws}" if self.flaws else "clean"
+        return f"<Connection {self.driver.get_server_pid()} {state}, {len(self._prepared)} prepared>"
+
+    def holder(self) -> str:
+        """Who has it, for a person."""
+        module = (self.context and self.context.module) or "outside of all modules"
+        what = self.series.labels["summary"] if self.series else "no statement yet"
+        since = self.held_since or self.used_at
+        return f"{module} for {monotonic() - since:.2f} s, {'in' if self.task else 'after'} {what}"
+
+    def rows(self, query: str, args: Sequence[Any], limit: int) -> Coroutine[Any, Any, list[Any]]:
+        """Run one statement; at most `limit` rows, 0 for all."""
+        known = self._prepared.get(query)
+        if known is None:
+            return self._first_rows(query, args, limit)
+        if known.leaves:
+            self.flaws |= known.leaves
+        return self.run(known.series, self._bind_execute(known.state, args, "", limit, False, None))
+
+    async def status(self, query: str, args: Sequence[Any]) -> str:
+        """Run a statement, or without args a script of several, for the command tag of the (last) one."""
+        if not args and is_script(query):
+            series, facts = self._texts.of(query)
+            self.flaws |= int(facts.leaves)
+            tag = await self.run(series, self._query(query, None))
+            if self.driver.is_in_transaction() and not self.held_since:
+                self.flaws |= IN_TRANSACTION
+            return tag
+        known = self._prepared.get(query) or await self._learn(query)
+        self.flaws |= known.leaves
+        _, tag, _ = await self.run(known.series, self._bind_execute(known.state, args, "", 0, True, None))
+        return tag.decode()
+
+    async def many(self, query: str, args: Iterable[Sequence[Any]]) -> None:
+        """Run a statement once per item, pipelined; outside of a block all or none take effect. `args` must not be empty."""
+        await self.begin_now()
+        known = self._prepared.get(query) or await self._learn(query)
+        self.flaws |= known.leaves
+        await self.run(known.series, self.driver.wire.bind_execute_many(known.state, args, "", None, False))
+
+    async def run(self, series: Series, operation: Coroutine[Any, Any, Any]) -> Any:
+        """Await one message sequence: within the deadline, with its record, its errors as ours. Every statement goes through here."""
+        context = current.get()
+        now = monotonic()
+        deadline = context.deadline
+        if self.task is not None or deadline <= now:
+            operation.close()
+            raise self._not_now(series)
+        if deadline < self._alarm.next_at:
+            self._alarm.arm(deadline)
+        self.deadline = deadline
+        self.context = context
+        self.series = series
+        self.task = asyncio.current_task()
+        record = Record(series, context.trace_id, new_span_id(), context.span_id, now)
+        begun = self.prefix
+        if begun is not None:
+            self._write(begun.message)
+            self.prefix = None
+        try:
+            result = await operation
+        except BaseException as error:
+            failure = self._failed(error, has_prefix=begun is not None)
+            self.used_at = end = monotonic()
+            self._finish(record, end, type(failure).__name__)
+            if failure is error:
+                raise
+            raise failure from error
+        self.task = None
+        self.used_at = end = monotonic()
+        self._finish(record, end, "")
+        return result
+
+    def _not_now(self, series: Series) -> Exception:
+        if self.task is not None:
+            return errors.BlockMisuse("two tasks use one block at the same time", hint="one block for each task, or one statement after the other")
+        return errors.StatementDeadline(f"no time was left for {series.labels['summary']}", may_have_run=False)
+
+    def _failed(self, error: BaseException, *, has_prefix: bool) -> BaseException:
+        task, self.task = self.task, None
+        summary = self.series.labels["summary"] if self.series else ""
+        if isinstance(error, asyncio.CancelledError):
+            self.flaws |= INTERRUPTED
+            if task is not None and is_ours(self, task):
+                return errors.StatementDeadline(f"the deadline passed in {summary}", may_have_run=self.may_have_run)
+            return error
+        if has_prefix and not isinstance(error, driver.PostgresError):
+            self.flaws |= UNSYNCED
+        if self.driver.is_closed():
+            self.flaws |= LOST
+        failure = refusals.ours(error, may_have_run=self.may_have_run)
+        if isinstance(failure, errors.SchemaChanged):
+            self._prepared.clear()
+            if not failure.sqlstate:
+                self.flaws |= CONNECTION  # asyncpg's cache of types is out of date as well
+        return failure
+
+    async def _first_rows(self, query: str, args: Sequence[Any], limit: int) -> list[Any]:
+        await self._learn(query)
+        return await self.rows(query, args, limit)
+
+    async def _learn(self, query: str) -> Statement:
+        """Prepare a statement, with the prefix out of its way: a block's before it, a single statement's after it."""
+        series, facts = self._texts.of(query)
+        if facts.controls:
+            raise errors.BlockMisuse(f"{facts.controls} in a statement: a transaction begins and ends with its block", hint="`async with db.write(...) as tx:`; a savepoint is `tx.transaction()`")
+        await self.begin_now()
+        waiting, self.prefix = self.prefix, None
+        prepared = await self.run(self._special["PREPARE"], self.driver.prepare(query))
+        if waiting is not None:
+            await self.run(self._special["PREPARE"], self._query("SELECT", None))
+            self.prefix = waiting
+        while len(self._prepared) >= MAX_PREPARED:
+            del self._prepared[next(iter(self._prepared))]
+        known = self._prepared[query] = Statement(prepared, series, int(facts.leaves))
+        return known
+
+    async def begin_now(self) -> None:
+        """Send a block's BEGIN by itself, before what cannot carry it."""
+        if self.prefix is not None and self.prefix.is_transaction:
+            text, self.prefix = self.prefix.text, None
+            await self.run(self._special["BEGIN"], self._query(text, None))
+
+    async def commit(self) -> None:
+        """Raises TransactionAborted if nothing was committed, because a statement had failed and its error was caught inside of the block."""
+        if self.prefix is not None:
+            self.prefix = None
+            return
+        self.may_have_run = True
+        tag = await self.run(self._special["COMMIT"], self._query("COMMIT", None))
+        if tag != "COMMIT":
+            raise errors.TransactionAborted(
+                "nothing was committed: a statement of the block had failed, and its error was caught inside",
+                sqlstate="25P02",
+                hint="let the error leave the block, or put the statement into `async with tx.transaction():`",
+            )
+
+    async def rollback(self) -> None:
+        """Never raises an error of the database: a connection that cannot roll back is closed, which does it too."""
+        if self.prefix is not None or self.flaws & (INTERRUPTED | UNSYNCED | LOST):
+            self.flaws |= IN_TRANSACTION if self.prefix is None else 0
+            self.prefix = None
+            return
+        try:
+            await self.run(self._special["ROLLBACK"], self._query("ROLLBACK", None))
+        except (errors.DatabaseError, errors.StatementDeadline):
+            self.flaws |= IN_TRANSACTION
+
+    async def command(self, text: str) -> None:
+        """A savepoint's statement: its texts are few, and have no parameters."""
+        await self.run(self._texts.of(text).series, self._query(text, None))
+
+    async def mend(self) -> None:
+        """Make it clean again. Raises what the driver raises; then it is beyond mending."""
+        if self.flaws & UNUSABLE or self.driver.is_closed():
+            raise errors.DatabaseUnavailable("the connection is to be closed")
+        await self.driver.execute("SELECT")  # waits for a cancellation under way, ends an implicit transaction, finds a dead peer
+        if self.driver.is_in_transaction():
+            await self.driver.execute("ROLLBACK")
+        if self.flaws & SESSION:
+            await self.driver.execute(RESET)
+        self.flaws = 0
+        self.used_at = monotonic()
