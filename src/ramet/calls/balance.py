@@ -13,21 +13,21 @@ SMOOTHING = 0.2
 
 class Loaded(Protocol):
     in_flight: int
+    limit: int
     latency_s: float
-
-    def has_room(self) -> bool: ...
 
 
 T = TypeVar("T", bound=Loaded)
 
 
 def pick(ready: Sequence[T], chance: Callable[[], float]) -> T | None:
-    """One with room, or None. `chance` draws from [0, 1)."""
+    """One with fewer calls in flight than its limit, or None. `chance` draws from [0, 1)."""
     count = len(ready)
+    if count == 1:
+        only = ready[0]
+        return only if only.in_flight < only.limit else None
     if count == 0:
         return None
-    if count == 1:
-        return ready[0] if ready[0].has_room() else None
     first = int(chance() * count)
     second = int(chance() * (count - 1))
     if second >= first:
@@ -35,8 +35,8 @@ def pick(ready: Sequence[T], chance: Callable[[], float]) -> T | None:
     one, other = ready[first], ready[second]
     if one.latency_s * (one.in_flight + 1) > other.latency_s * (other.in_flight + 1):
         one, other = other, one
-    if one.has_room():
+    if one.in_flight < one.limit:
         return one
-    if other.has_room():
+    if other.in_flight < other.limit:
         return other
-    return next((each for each in ready if each.has_room()), None)
+    return next((each for each in ready if each.in_flight < each.limit), None)

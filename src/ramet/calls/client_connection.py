@@ -21,6 +21,7 @@ from ramet.wire.frames import PONG, Frame, FrameReader, Kind, frame
 from ramet.wire.hello import Terms, Welcome
 
 SWEEP_S = 0.02
+_NUMBERS = 2**32
 
 _CALL, _RESULT, _FAILURE, _CANCEL = int(Kind.CALL), int(Kind.RESULT), int(Kind.FAILURE), int(Kind.CANCEL)
 _BEFORE = frozenset({int(Kind.HELLO), int(Kind.REFUSE)})
@@ -33,7 +34,7 @@ class ClientConnection(asyncio.Protocol):
     """One connection to one instance.
 
     terms: (calling module, call) -> how it can be made here; filled by the handshake. on_end is called once, with the reason;
-    on_room whenever calls can be sent again that could not before; on_drain when the peer wants no more.
+    on_room whenever it stops or starts to take calls; on_drain when the peer wants no more.
     """
 
     def __init__(
@@ -101,7 +102,10 @@ class ClientConnection(asyncio.Protocol):
         self, codec: CallCodec, terms: Terms, body: Any, args: tuple[Any, ...], deadline: float
     ) -> tuple[int, asyncio.Future[Frame]]:
         """Queue a call for this turn of the loop. Raises BadArgument; nothing was sent then."""
-        number = self._take_number()
+        number = self._next
+        self._next = number + 1
+        if number >= _NUMBERS or number in self.pending:
+            number = self._take_number()
         out = self._out
         was_empty = not out
         codec.write_call(out, _CALL, terms.by_name, terms.index, number, body, self.max_frame_bytes, args)
@@ -124,10 +128,11 @@ class ClientConnection(asyncio.Protocol):
         return stream
 
     def _take_number(self) -> int:
+        """The next number that no open call has. They come round again after 2^32 calls."""
         number = self._next
-        self._next = number + 1 if number < 0xFFFFFFFF else 1
-        while number in self.pending or number in self._streams:  # only after 2^32 calls, past one that is still open
-            number = self._take_number()
+        while number >= _NUMBERS or number in self.pending or number in self._streams:
+            number = number + 1 if number < _NUMBERS else 1
+        self._next = number + 1
         return number
 
     def cancel(self, number: int) -> None:
@@ -151,6 +156,7 @@ class ClientConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.is_paused = True
+        self._on_room()
 
     def resume_writing(self) -> None:
         self.is_paused = False

@@ -68,6 +68,8 @@ class Endpoint:
     def __init__(self, address: Address, caller: Caller, on_change: Callable[[], None]) -> None:
         self.address = address
         self.in_flight = 0
+        self.limit = 0
+        """Calls that may be in flight: what the peer takes, 1 while it is on probation, 0 while it cannot be called."""
         self.latency_s = _FIRST_LATENCY_S
         self.health = Health()
         self.connection: ClientConnection | None = None
@@ -93,11 +95,14 @@ class Endpoint:
     def is_callable(self) -> bool:
         return self.state == "ready"
 
-    def has_room(self) -> bool:
+    def changed(self) -> None:
+        """Its state or its room is another now."""
         connection = self.connection
-        if connection is None or connection.is_paused or self.in_flight >= connection.max_calls:
-            return False
-        return self.health.circuit is not Circuit.HALF_OPEN or self.in_flight == 0
+        if connection is None or connection.is_paused or not self.is_callable:
+            self.limit = 0
+        else:
+            self.limit = 1 if self.health.circuit is Circuit.HALF_OPEN else connection.max_calls
+        self._on_change()
 
     def statistics(self) -> dict[str, Any]:
         return {
@@ -115,14 +120,17 @@ class Endpoint:
     def answered(self, elapsed_s: float) -> None:
         """With a result, or with a failure that the contract declares."""
         self.latency_s += (elapsed_s - self.latency_s) * balance.SMOOTHING
-        if self.health.succeeded():
-            self._on_change()
+        health = self.health
+        if health.is_spotless:  # nearly always, and then there is no more to it
+            health.calls += 1
+        elif health.succeeded():
+            self.changed()
 
     def raised(self, elapsed_s: float) -> None:
         """With an exception of the callee's, or a result that does not fit."""
         self.latency_s += (elapsed_s - self.latency_s) * balance.SMOOTHING
         if self.health.succeeded(error=1.0):
-            self._on_change()
+            self.changed()
 
     def unanswered(self) -> None:
         if self.health.failed():
@@ -141,7 +149,7 @@ class Endpoint:
         )
         if self._probing is None or self._probing.done():
             self._probing = asyncio.create_task(self._probe(), name=f"probe {self.address.instance}")
-        self._on_change()
+        self.changed()
 
     async def _probe(self) -> None:
         while self.health.circuit is Circuit.OPEN:
@@ -156,7 +164,7 @@ class Endpoint:
                 self.health.unanswered()
                 continue
             self.health.probe()
-            self._on_change()
+            self.changed()
 
     # Life
 
@@ -167,13 +175,13 @@ class Endpoint:
                 async with asyncio.timeout(self._caller.settings.handshake_s):
                     await self._connect()
                 wait_s = FIRST_WAIT_S
-                self._on_change()
+                self.changed()
                 assert self._lost is not None
                 self.last_error = await self._lost
             except (OSError, TimeoutError, ssl.SSLError, RametError) as error:
                 self._report(error)
             self.connection = None
-            self._on_change()
+            self.changed()
             await asyncio.sleep(wait_s * (0.5 + random.random()))
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
@@ -194,7 +202,7 @@ class Endpoint:
             self.connection = None
             if not lost.done():
                 lost.set_result(reason)
-            self._on_change()
+            self.changed()
 
         settings = self._caller.settings
         connection = await dial(
@@ -204,8 +212,8 @@ class Endpoint:
                 max_frame_bytes=settings.max_frame_bytes,
                 ping_interval_s=settings.ping_interval_s,
                 on_end=on_end,
-                on_room=self._on_change,
-                on_drain=self._on_change,
+                on_room=self.changed,
+                on_drain=self.changed,
             ),
             here=self._caller.here,
             tls=self._caller.tls,

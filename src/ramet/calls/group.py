@@ -45,14 +45,14 @@ class Group:
             if not waiter.done():
                 waiter.set_result(None)
 
-    def pick(self, tried: Collection[Endpoint] = ()) -> Endpoint | None:
+    def pick(self, tried: Collection[Endpoint] | None = None) -> Endpoint | None:
         """An endpoint with room, one not yet tried if there is any. None: wait."""
         ready = self._ready
         if tried:
             ready = [endpoint for endpoint in ready if endpoint not in tried] or ready
         return balance.pick(ready, self._chance)
 
-    async def wait(self, deadline: float, tried: Collection[Endpoint] = ()) -> Endpoint:
+    async def wait(self, deadline: float, tried: Collection[Endpoint] | None = None) -> Endpoint:
         """Wait for an endpoint with room.
 
         Raises Unavailable at once where none can come (no instance hosts the module, all circuits are open, too many wait

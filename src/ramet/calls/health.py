@@ -20,6 +20,7 @@ OUTLIER_CALLS = 20
 OUTLIER_RATE = 0.5
 PEERS_RATE = 0.1
 _SMOOTHING = 0.1
+_NEGLIGIBLE = 0.001
 
 
 class Circuit(enum.Enum):
@@ -31,7 +32,7 @@ class Circuit(enum.Enum):
 class Health:
     """One endpoint's. The caller reports; the answers say whether the state changed."""
 
-    __slots__ = ("calls", "circuit", "error_rate", "failures", "opened", "wait_s")
+    __slots__ = ("calls", "circuit", "error_rate", "failures", "is_spotless", "opened", "wait_s")
 
     def __init__(self) -> None:
         self.circuit = Circuit.CLOSED
@@ -40,6 +41,8 @@ class Health:
         self.error_rate = 0.0
         """Exponentially weighted share of calls that ended in the callee's exception, over some 10 calls."""
         self.calls = 0
+        self.is_spotless = True
+        """Closed, no failures, no errors: a success changes nothing."""
         self.opened = 0
         self.wait_s = FIRST_WAIT_S
 
@@ -51,6 +54,9 @@ class Health:
         self.failures = 0
         self.calls += 1
         self.error_rate += (error - self.error_rate) * _SMOOTHING
+        if self.error_rate < _NEGLIGIBLE:
+            self.error_rate = 0.0
+        self.is_spotless = self.circuit is Circuit.CLOSED and not self.error_rate
         if self.circuit is Circuit.CLOSED:
             return False
         self._close()
@@ -59,6 +65,7 @@ class Health:
     def failed(self) -> bool:
         """No answer came. True if that opened the circuit."""
         self.failures += 1
+        self.is_spotless = False
         if self.circuit is Circuit.HALF_OPEN:
             self.wait_s = min(self.wait_s * 2, LONGEST_WAIT_S)
             return self.open()
@@ -66,6 +73,7 @@ class Health:
 
     def open(self) -> bool:
         self.circuit = Circuit.OPEN
+        self.is_spotless = False
         self.opened += 1
         return True
 

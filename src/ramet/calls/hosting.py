@@ -1,5 +1,6 @@
 """A call that an instance serves, and one run of it: from the body of a CALL to the context in which its function runs."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -9,9 +10,9 @@ from ramet.calls.ledger import Ledger
 from ramet.errors import BadArgument, UsageError
 from ramet.model.contract import CallContract
 from ramet.observe import names
-from ramet.observe.record import Record, Recorder, new_span_id
+from ramet.observe.record import Recorder, new_span_id
 from ramet.wire import values
-from ramet.wire.context import Causal, Context, check_baggage
+from ramet.wire.context import Context, check_baggage
 from ramet.wire.frames import BY_NAME
 
 monotonic = time.monotonic
@@ -35,45 +36,48 @@ class Hosted:
 
 
 class Work:
-    """One call being served. known: the causal token that the caller had."""
+    """One call being served: what its function gets, and what is known of it until it is answered.
 
-    __slots__ = ("args", "context", "known", "record")
+    deadline: monotonic seconds; `server_connection` also uses it to say that the call is paused or answered. task: the one that
+    runs it, None while it waits for one. parent_id: the caller's span. started: when its frame arrived.
+    """
 
-    def __init__(self, args: list[Any], context: Context, record: Record, known: dict[str, int] | None) -> None:
+    __slots__ = ("args", "context", "deadline", "hosted", "is_cancelled", "number", "parent_id", "started", "task")
+
+    def __init__(self, hosted: Hosted, number: int, args: list[Any], context: Context, parent_id: bytes, started: float) -> None:
+        self.hosted = hosted
+        self.number = number
         self.args = args
         self.context = context
-        self.record = record
-        self.known = known
+        self.deadline = context.deadline
+        self.parent_id = parent_id
+        self.started = started
+        self.task: asyncio.Task[None] | None = None
+        self.is_cancelled = False
 
-    def news(self) -> dict[str, int] | None:
-        """What of the causal token is new to the caller."""
-        causal = self.context.causal
-        return causal.newer_than(self.known) if causal is not None and causal.positions else None
+    def __repr__(self) -> str:
+        return f"<Work {self.number}: {self.hosted.contract.qualified}, {'running' if self.task else 'waiting'}>"
 
 
-def enter(hosted: Hosted, caller: str, flags: int, body: bytes) -> Work:
-    """Decode a CALL and open its record. Raises BadArgument."""
+def enter(hosted: Hosted, caller: str, flags: int, number: int, body: bytes) -> Work:
+    """Decode a CALL. Raises BadArgument."""
     now = monotonic()
     codec = hosted.codec
     try:
         left_ms, trace_id, parent_id, trace_flags, extras, *args = (
             codec.decode_call(body) if not flags & BY_NAME else codec.read_named(body)
         )
-        if extras is not None and extras.baggage:
-            check_baggage(extras.baggage)
+        left_s = left_ms / 1000
+        context = Context(now + left_s, left_s, trace_id, new_span_id(), trace_flags, hosted.face, caller)
+        if extras is not None:
+            if extras.baggage:
+                context.baggage = check_baggage(extras.baggage)
+            if extras.causal:
+                context.begin_causal(extras.causal)
+            if hosted.contract.once:
+                context.key = extras.key
     except values.DECODE_ERRORS as error:
         raise codec.refused_arguments(error) from error
     except UsageError as error:
         raise BadArgument(error.message, may_have_run=False, call=hosted.contract.qualified) from error
-    left_s = left_ms / 1000
-    deadline = now + left_s
-    span_id = new_span_id()
-    record = Record(hosted.series, trace_id, span_id, parent_id, now)
-    if extras is None:
-        return Work(
-            args, Context(deadline, left_s, trace_id, span_id, trace_flags, hosted.face, caller, None, Causal()), record, None
-        )
-    key = extras.key if hosted.contract.once else None
-    causal = Causal(dict(extras.causal or {}))
-    context = Context(deadline, left_s, trace_id, span_id, trace_flags, hosted.face, caller, key, causal, extras.baggage)
-    return Work(args, context, record, extras.causal)
+    return Work(hosted, number, args, context, parent_id, now)

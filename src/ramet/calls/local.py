@@ -20,8 +20,8 @@ from ramet.calls.facade import CLOSED_S, Call
 from ramet.calls.ledger import Ledger, MemoryLedger
 from ramet.errors import DeadlineExceeded, UndeclaredUse
 from ramet.observe import names
-from ramet.observe.record import Record, Recorder, new_span_id, new_trace_id
-from ramet.wire.context import Causal, Context, current
+from ramet.observe.record import Recorder, new_span_id, new_trace_id
+from ramet.wire.context import NOTHING, Context, current
 
 HOT_GAP_S = 50e-6
 """Calls closer together than this are hot."""
@@ -81,7 +81,7 @@ class LocalCall:
         args = self._taken(args, context)
         now = monotonic()
         mine, has_timer = self._enter(context, now)
-        record = Record(self._series, mine.trace_id, mine.span_id, context.span_id, now, self._stands_for(now))
+        stands_for = self._stands_for(now)
         error = ""
         current.set(mine)
         try:
@@ -103,7 +103,7 @@ class LocalCall:
             raise
         finally:
             current.set(context)
-            self._recorder.finish(record, monotonic(), error)
+            self._recorder.finish(self._series, mine.trace_id, mine.span_id, context.span_id, now, monotonic(), error, stands_for)
         return self.codec.copy_result(result)
 
     def _execute(self, mine: Context, args: tuple[Any, ...]) -> Awaitable[Any]:
@@ -147,8 +147,9 @@ class LocalCall:
             self.call.face,
             context.module,
             key,
-            context.causal or Causal(),
             context.baggage,
+            None,
+            (context.root or context) if context is not NOTHING else None,
         )
         return mine, own < context.deadline
 
@@ -178,7 +179,6 @@ class LocalCall:
         args = self._taken(args, context)
         now = monotonic()
         mine, _ = self._enter(context, now)
-        record = Record(self._series, mine.trace_id, mine.span_id, context.span_id, now)
         limit_s = min(mine.deadline, context.deadline) - now
         items = self._positional(*args)
         error = ""
@@ -194,7 +194,7 @@ class LocalCall:
             error = type(raised).__name__
             raise
         finally:
-            self._recorder.finish(record, monotonic(), error)
+            self._recorder.finish(self._series, mine.trace_id, mine.span_id, context.span_id, now, monotonic(), error)
             await _close(items)
 
     async def _next(self, items: AsyncIterator[Any], mine: Context, limit_s: float) -> Any:

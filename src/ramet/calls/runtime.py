@@ -10,12 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from ramet.calls import local, remote
+from ramet.calls import local
 from ramet.calls.endpoints import Caller, Endpoint
 from ramet.calls.facade import Call
 from ramet.calls.group import Group
 from ramet.calls.hosting import Hosted
 from ramet.calls.ledger import Ledger, MemoryLedger
+from ramet.calls.remote import RemoteCall
+from ramet.calls.remote_stream import RemoteStream
 from ramet.calls.server import CallServer
 from ramet.calls.server_connection import door
 from ramet.calls.transport import Identity, client_context, host_id, listen_tcp, listen_unix, server_context
@@ -24,7 +26,7 @@ from ramet.module import Module
 from ramet.observe import names
 from ramet.observe.record import Recorder
 from ramet.settings import Settings
-from ramet.wire.context import OUTSIDE, Causal, Context, current
+from ramet.wire.context import OUTSIDE, Context, current
 from ramet.wire.hello import Offer
 
 
@@ -102,7 +104,8 @@ class Calls:
                 fast=self._reaches_only_local(module, set()),
             )
         else:
-            remote.bind(call, self._group(module), self.recorder, strict=self.settings.strict)
+            remote = RemoteCall(call, self._group(module), self.recorder, strict=self.settings.strict)
+            call.bind(RemoteStream(remote).open if call.contract.streams else remote.run)
 
     def _reaches_only_local(self, module: str, seen: set[str]) -> bool:
         """Whether nothing that runs in a call of this module can leave the process."""
@@ -180,7 +183,7 @@ class Calls:
     def inside(self, module: str) -> Iterator[None]:
         """Run code of a module that nobody called: a job, what starts and stops it."""
         outer = current.get()
-        current.set(Context(face=self.modules[module].face, causal=Causal()))
+        current.set(Context(face=self.modules[module].face))
         try:
             yield
         finally:

@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Coroutine, Mapping
+from typing import Any, Protocol
 
-from ramet.calls.hosting import Hosted
+from ramet.calls.hosting import Hosted, Work
+from ramet.calls.workers import Workers
 from ramet.observe import names
 from ramet.observe.record import Recorder
 from ramet.settings import Settings
@@ -20,7 +21,12 @@ monotonic = time.monotonic
 class Connection(Protocol):
     def write(self, data: bytes) -> None: ...
     def sweep(self, now: float) -> None: ...
-    def close(self) -> list[asyncio.Task[None]]: ...
+    def close(self) -> None: ...
+    async def run(self, work: Work, task: asyncio.Task[None]) -> None: ...
+
+
+def _run(item: "tuple[Connection, Work]", task: asyncio.Task[None]) -> Coroutine[Any, Any, None]:
+    return item[0].run(item[1], task)
 
 
 class CallServer:
@@ -45,6 +51,7 @@ class CallServer:
         self.in_flight = 0
         self.is_draining = False
         self._sweeping: asyncio.TimerHandle | None = None
+        self.workers: Workers[tuple[Connection, Work]] = Workers(_run)
         self._idle = asyncio.Event()
         self._idle.set()
         self.shed = recorder.counter(names.SHED)
@@ -83,5 +90,6 @@ class CallServer:
 
     async def close(self) -> None:
         """End all connections; calls in flight are cancelled and their callers told that the connection is lost."""
-        tasks = [task for connection in list(self.connections) for task in connection.close()]
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for connection in list(self.connections):
+            connection.close()
+        await self.workers.close()

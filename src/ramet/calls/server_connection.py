@@ -1,17 +1,14 @@
 """The callee's end of one connection: runs calls, answers, keeps the peer honest.
 
-Each call is a task of its own, made when its frame arrives and ended by its function, by CANCEL, by its deadline, or with its
-connection. Answers are collected and written once per turn of the loop. A peer that does not read its answers is not read from
+Each call runs in a worker's task (see `workers`) and is ended by its function, by CANCEL, by its deadline, or with its connection. Answers are collected and written once per turn of the loop. A peer that does not read its answers is not read from
 either. A peer that breaks the protocol is told so by name and cut off; the others do not notice.
 """
 
 import asyncio
 import math
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from inspect import CORO_CREATED, getcoroutinestate
 from typing import Any
 
 from ramet.calls import failures
@@ -30,7 +27,7 @@ from ramet.wire.hello import PROTOCOL, Hello, Welcome
 _CALL, _RESULT, _FAILURE, _CHUNK = map(int, (Kind.CALL, Kind.RESULT, Kind.FAILURE, Kind.CHUNK))
 _BEFORE = frozenset({int(Kind.HELLO), int(Kind.REFUSE)})
 _AFTER = frozenset(map(int, (Kind.CALL, Kind.CANCEL, Kind.CREDIT, Kind.PING, Kind.REFUSE)))
-_EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+_CANCELLED = asyncio.CancelledError.__name__
 
 monotonic = time.monotonic
 
@@ -45,7 +42,7 @@ class ServerConnection(asyncio.Protocol):
         self._out = bytearray()
         self._table: list[tuple[Hosted | None, str]] = []
         """Row -> the call and the module that calls; None where it was refused in the handshake."""
-        self._calls: dict[int, tuple[asyncio.Task[None], float]] = {}
+        self._calls: dict[int, Work] = {}
         self._credits: dict[int, OutgoingCredit] = {}
         self._window_bytes = 0
         self._max_frame_bytes = server.settings.max_frame_bytes
@@ -67,8 +64,8 @@ class ServerConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.close()
 
-    def close(self) -> list[asyncio.Task[None]]:
-        """Cut it off. Returns the tasks that are being cancelled."""
+    def close(self) -> None:
+        """Cut it off and end its calls."""
         self._server.connections.discard(self)
         if self._handshake is not None:
             self._handshake.cancel()
@@ -76,17 +73,8 @@ class ServerConnection(asyncio.Protocol):
             self._flush()
             self._transport.close()
             self._transport = None
-        return [task for number in list(self._calls) if (task := self._cancel(number)) is not None]
-
-    def _cancel(self, number: int) -> asyncio.Task[None] | None:
-        if (entry := self._calls.get(number)) is None:
-            return None
-        task = entry[0]
-        task.cancel()
-        if getcoroutinestate(task.get_coro()) == CORO_CREATED:  # it will never run, so it cannot leave by itself
-            self._calls.pop(number)
-            self._server.in_flight -= 1
-        return task
+        for number in list(self._calls):
+            self._cancel(number)
 
     def pause_writing(self) -> None:
         # The peer does not read: take no more work from it.
@@ -185,71 +173,68 @@ class ServerConnection(asyncio.Protocol):
             )
             return
         try:
-            work = enter(hosted, caller, flags, body)
+            work = enter(hosted, caller, flags, number, body)
         except BadArgument as error:
             self._fail(number, failures.refusal_body(error))
             return
         server.entered()
-        coroutine = self._stream(hosted, number, work) if hosted.contract.streams else self._run(hosted, number, work)
-        task: asyncio.Task[None] = asyncio.Task(coroutine, loop=self._loop, name="call", **_EAGER)
-        if not task.done():  # one that is started eagerly and never waits has left already
-            self._calls[number] = (task, work.context.deadline)
+        self._calls[number] = work
+        server.workers.submit((self, work))
 
-    async def _run(self, hosted: Hosted, number: int, work: Work) -> None:
-        context = work.context
+    async def run(self, work: Work, task: asyncio.Task[None]) -> None:
+        """Run one call and answer it. Called by a worker; the task is the worker's."""
+        if work.is_cancelled:
+            return
+        work.task = task
+        current.set(work.context)
+        hosted = work.hosted
         error = ""
         try:
-            current.set(context)
-            if context.key is None:
-                result = await hosted.function(*work.args)
+            if hosted.contract.streams:
+                await self._stream(work)
             else:
-                result = await hosted.ledger.once(hosted.contract.qualified, context.key, partial(hosted.function, *work.args))
-            causal = work.news()
-            out = self._out
-            if not out:
-                self._loop.call_soon(self._flush)
-            hosted.codec.write_result(out, _RESULT, WITH_CAUSAL if causal else 0, number, result, causal, self._max_frame_bytes)
+                if work.context.key is None:
+                    result = await hosted.function(*work.args)
+                else:
+                    result = await hosted.ledger.once(
+                        hosted.contract.qualified, work.context.key, partial(hosted.function, *work.args)
+                    )
+                seen = work.context.seen
+                news = seen.news() if seen is not None else None
+                out = self._out
+                if not out:
+                    self._loop.call_soon(self._flush)
+                hosted.codec.write_result(
+                    out, _RESULT, WITH_CAUSAL if news else 0, work.number, result, news, self._max_frame_bytes
+                )
         except asyncio.CancelledError:
-            error = self._stopped(hosted, number, work)
-        except Exception as raised:
+            error = self._stopped(work)
+        except Exception as raised:  # noqa: BLE001  (a callee may raise anything; its caller gets it)
             error = type(raised).__name__
-            self._answer_error(raised, hosted, number, work)
+            self._answer_error(raised, work)
         finally:
-            self._calls.pop(number, None)
-            server = self._server
-            server.in_flight -= 1
-            server.recorder.finish(work.record, monotonic(), error)
+            self._leave(work, error)
 
-    async def _stream(self, hosted: Hosted, number: int, work: Work) -> None:
-        error = ""
+    async def _stream(self, work: Work) -> None:
+        number = work.number
+        credit = self._credits[number] = OutgoingCredit(self._window_bytes)
+        items: AsyncIterator[Any] = work.hosted.function(*work.args)
+        limit_s = work.context.budget_s
         try:
-            current.set(work.context)
-            credit = self._credits[number] = OutgoingCredit(self._window_bytes)
-            items: AsyncIterator[Any] = hosted.function(*work.args)
-            limit_s = work.context.budget_s
-            try:
-                async for item in items:
-                    credit.spend(self._write_chunk(hosted, number, item))
-                    if not credit.is_left:
-                        self._set_deadline(number, _PAUSED)  # the reader's time, not the callee's
-                        await credit.wait_left()
-                    self._set_deadline(number, monotonic() + limit_s)
-            finally:
-                if close := getattr(items, "aclose", None):
-                    await close()
-            causal = work.news()
-            body = values.ENCODER.encode(causal) if causal else b""
-            self.write(frame(Kind.END, flags=WITH_CAUSAL if causal else 0, call=number, body=body))
-        except asyncio.CancelledError:
-            error = self._stopped(hosted, number, work)
-        except Exception as raised:
-            error = type(raised).__name__
-            self._answer_error(raised, hosted, number, work)
+            async for item in items:
+                credit.spend(self._write_chunk(work.hosted, number, item))
+                if not credit.is_left:
+                    work.deadline = _PAUSED  # the reader's time, not the callee's
+                    await credit.wait_left()
+                work.deadline = monotonic() + limit_s
         finally:
             self._credits.pop(number, None)
-            self._calls.pop(number, None)
-            self._server.in_flight -= 1
-            self._server.recorder.finish(work.record, monotonic(), error)
+            if close := getattr(items, "aclose", None):
+                await close()
+        seen = work.context.seen
+        news = seen.news() if seen is not None else None
+        body = values.ENCODER.encode(news) if news else b""
+        self.write(frame(Kind.END, flags=WITH_CAUSAL if news else 0, call=number, body=body))
 
     def _write_chunk(self, hosted: Hosted, number: int, item: Any) -> int:
         before = len(self._out)
@@ -258,42 +243,54 @@ class ServerConnection(asyncio.Protocol):
             self._loop.call_soon(self._flush)
         return len(self._out) - before
 
-    def _set_deadline(self, number: int, deadline: float) -> None:
-        if entry := self._calls.get(number):
-            self._calls[number] = (entry[0], deadline)
-
     def sweep(self, now: float) -> None:
-        for number, (task, deadline) in list(self._calls.items()):
-            if _ANSWERED < deadline <= now:
-                self._fail(
-                    number,
-                    failures.refusal_body(DeadlineExceeded("the deadline passed at the callee", may_have_run=True)),
-                )
-                self._calls[number] = (task, _ANSWERED)
-                task.cancel()
+        """End the calls whose deadline has passed. Their callers are told first, in case the function takes its time to end."""
+        for work in list(self._calls.values()):
+            if _ANSWERED < work.deadline <= now:
+                late = DeadlineExceeded("the deadline passed at the callee", may_have_run=work.task is not None)
+                self._fail(work.number, failures.refusal_body(late))
+                work.deadline = _ANSWERED
+                self._cancel(work.number)
 
-    def _stopped(self, hosted: Hosted, number: int, work: Work) -> str:
-        """A call ended in CancelledError: by its deadline, its caller or its connection, or by raising it itself."""
-        task = asyncio.current_task()
-        assert task is not None
-        if not task.cancelling():
-            self._answer_error(RuntimeError("the call cancelled itself"), hosted, number, work)
-        entry = self._calls.get(number)
-        return DeadlineExceeded.__name__ if entry is not None and entry[1] == _ANSWERED else "CancelledError"
-
-    def _answer_error(self, raised: Exception, hosted: Hosted, number: int, work: Work) -> None:
-        if isinstance(raised, CallError) and raised.call == hosted.contract.qualified:
-            self._fail(number, failures.refusal_body(raised))  # the call's own: its result does not fit
+    def _cancel(self, number: int) -> None:
+        work = self._calls.get(number)
+        if work is None:
             return
-        failures.log_unexpected(raised, hosted.contract)
-        self._fail(number, failures.failure_body(raised, hosted.contract, work.record.trace_id.hex()))
+        if work.task is None:
+            work.is_cancelled = True
+            self._leave(work, DeadlineExceeded.__name__ if work.deadline == _ANSWERED else _CANCELLED)
+        else:
+            work.task.cancel()
+
+    def _leave(self, work: Work, error: str) -> None:
+        self._calls.pop(work.number, None)
+        server = self._server
+        server.in_flight -= 1
+        context = work.context
+        server.recorder.finish(
+            work.hosted.series, context.trace_id, context.span_id, work.parent_id, work.started, monotonic(), error
+        )
+
+    def _stopped(self, work: Work) -> str:
+        """A call ended in CancelledError: by its deadline, its caller or its connection, or by raising it itself."""
+        if work.task is not None and not work.task.cancelling():
+            self._answer_error(RuntimeError("the call cancelled itself"), work)
+        return DeadlineExceeded.__name__ if work.deadline == _ANSWERED else _CANCELLED
+
+    def _answer_error(self, raised: Exception, work: Work) -> None:
+        contract = work.hosted.contract
+        if work.deadline == _ANSWERED:
+            return
+        if isinstance(raised, CallError) and raised.call == contract.qualified:
+            self._fail(work.number, failures.refusal_body(raised))  # the call's own: its result does not fit
+            return
+        failures.log_unexpected(raised, contract)
+        self._fail(work.number, failures.failure_body(raised, contract, work.context.trace_id.hex()))
 
     # Sending
 
     def _fail(self, number: int, body: FailureBody) -> None:
-        entry = self._calls.get(number)
-        if entry is None or entry[1] != _ANSWERED:
-            self.write(frame(_FAILURE, call=number, body=encode_failure(body)))
+        self.write(frame(_FAILURE, call=number, body=encode_failure(body)))
 
     def write(self, data: bytes) -> None:
         if not self._out:

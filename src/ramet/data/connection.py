@@ -27,7 +27,7 @@ from ramet.data.deadlines import Alarm, is_ours
 from ramet.data.driver import Driver
 from ramet.data.statements import Facts, Leaves, facts_of, is_script
 from ramet.observe import names
-from ramet.observe.record import Record, Recorder, Series, new_span_id
+from ramet.observe.record import Recorder, Series, new_span_id
 from ramet.wire.context import Context, current
 
 # Flaws. Plain integers: an enum's operators cost more than all else here.
@@ -61,15 +61,16 @@ class Prefix(NamedTuple):
     text: str
     message: bytes
     is_transaction: bool
+    writes: bool
 
 
-def prefix(text: str, *, is_transaction: bool) -> Prefix:
+def prefix(text: str, *, is_transaction: bool, writes: bool) -> Prefix:
     """Parse, Bind and Execute of the unnamed statement, without Sync. Source: PostgreSQL 18, 54.7, Message Formats."""
     parse = b"\0" + text.encode() + b"\0\0\0"
     bind = b"\0\0" + b"\0\0" * 3
     execute = b"\0" + b"\0\0\0\0"
     message = b"".join(kind + (len(body) + 4).to_bytes(4, "big") + body for kind, body in ((b"P", parse), (b"B", bind), (b"E", execute)))
-    return Prefix(text, message, is_transaction)
+    return Prefix(text, message, is_transaction, writes)
 
 
 class Known(NamedTuple):
@@ -121,7 +122,7 @@ class Connection:
         "cancelling", "context", "deadline", "driver", "flaws", "held_since", "may_have_run", "opened_at", "prefix", "series", "task", "used_at",
     )  # fmt: skip
 
-    def __init__(self, opened: Driver, alarm: Alarm, texts: Texts, finish: Callable[[Record, float, str], None]) -> None:
+    def __init__(self, opened: Driver, alarm: Alarm, texts: Texts, finish: Callable[..., None]) -> None:
         self.driver = opened
         self._alarm = alarm
         self._texts = texts
@@ -152,6 +153,27 @@ class Connection:
         what = self.series.labels["summary"] if self.series else "no statement yet"
         since = self.held_since or self.used_at
         return f"{module} for {monotonic() - since:.2f} s, {'in' if self.task else 'after'} {what}"
+
+    def held(self, begin: Prefix) -> None:
+        """A block has it from now on; `begin` goes out with the next statement."""
+        self.prefix = begin
+        self.held_since = monotonic()
+        self.may_have_run = False
+
+    def left(self) -> None:
+        """The block is over, whichever way."""
+        self.prefix = None
+        self.held_since = 0.0
+        self.may_have_run = False
+        if self.driver.is_in_transaction():
+            self.flaws |= IN_TRANSACTION
+
+    def series_of(self, text: str) -> Series:
+        return self._texts.of(text).series
+
+    def time_left_s(self) -> float:
+        """Until the deadline of the work around; a minute where there is none."""
+        return min(current.get().deadline - monotonic(), 60.0)
 
     def rows(self, query: str, args: Sequence[Any], limit: int) -> Coroutine[Any, Any, list[Any]]:
         """Run one statement; at most `limit` rows, 0 for all."""
@@ -197,7 +219,6 @@ class Connection:
         self.context = context
         self.series = series
         self.task = asyncio.current_task()
-        record = Record(series, context.trace_id, new_span_id(), context.span_id, now)
         begun = self.prefix
         if begun is not None:
             self._write(begun.message)
@@ -207,13 +228,13 @@ class Connection:
         except BaseException as error:
             failure = self._failed(error, has_prefix=begun is not None)
             self.used_at = end = monotonic()
-            self._finish(record, end, type(failure).__name__)
+            self._finish(series, context.trace_id, new_span_id(), context.span_id, now, end, type(failure).__name__)
             if failure is error:
                 raise
             raise failure from error
         self.task = None
         self.used_at = end = monotonic()
-        self._finish(record, end, "")
+        self._finish(series, context.trace_id, new_span_id(), context.span_id, now, end)
         return result
 
     def _not_now(self, series: Series) -> Exception:
@@ -283,13 +304,12 @@ class Connection:
     async def rollback(self) -> None:
         """Never raises an error of the database: a connection that cannot roll back is closed, which does it too."""
         if self.prefix is not None or self.flaws & (INTERRUPTED | UNSYNCED | LOST):
-            self.flaws |= IN_TRANSACTION if self.prefix is None else 0
             self.prefix = None
             return
         try:
             await self.run(self._special["ROLLBACK"], self._query("ROLLBACK", None))
         except (errors.DatabaseError, errors.StatementDeadline):
-            self.flaws |= IN_TRANSACTION
+            self.flaws |= INTERRUPTED
 
     async def command(self, text: str) -> None:
         """A savepoint's statement: its texts are few, and have no parameters."""

@@ -153,8 +153,8 @@ def _route_table(routes: Sequence[Route]) -> dict[str, Any]:
 
 
 def _route(route: Route, retry_on: str, *, headers: list[dict[str, Any]]) -> dict[str, Any]:
-    bare = bare(route.prefix)
-    match: dict[str, Any] = {"path_separated_prefix": bare} if bare else {"prefix": "/"}
+    path = bare(route.prefix)
+    match: dict[str, Any] = {"path_separated_prefix": path} if path else {"prefix": "/"}
     if headers:
         match["headers"] = headers
     action: dict[str, Any] = {

@@ -1,8 +1,8 @@
-"""The record: one slotted object per unit of work, made when it starts and finished once.
+"""The record: one tuple per unit of work, made when it is finished.
 
-Finishing it adds its duration to its series (the golden signals: rate, errors, duration) and puts it in the ring, from which
-spans are read. Both come from the same two clock readings, so they cannot disagree. Histograms are computed before anything is
-thrown away.
+Its duration goes into its series (the golden signals: rate, errors, duration) and the record into the ring, from which spans are
+read. Both come from the same two clock readings, so they cannot disagree. Histograms are computed before anything is thrown away.
+While the work runs, its ids are in its Context, where the log lines find them.
 
 All of this belongs to the event loop's thread; nothing here locks.
 """
@@ -12,7 +12,7 @@ import time
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ramet.observe import names
 from ramet.observe.names import Metric
@@ -72,42 +72,26 @@ class Series:
         return self.count - sum(self.ok.counts)
 
 
-class Record:
-    """One unit of work.
+class Record(NamedTuple):
+    """One finished unit of work.
 
-    start: seconds on the monotonic clock. duration_s: -1 while it runs. error: type name of what it raised, or empty.
-    stands_for: how many units of work this one represents. attributes: None, or what is known of this one alone.
+    start: seconds on the monotonic clock. error: type name of what it raised, or empty. stands_for: how many units of work this
+    one represents. attributes: None, or what is known of this one alone.
     """
 
-    __slots__ = (
-        "attributes",
-        "duration_s",
-        "error",
-        "parent_id",
-        "series",
-        "span_id",
-        "stands_for",
-        "start",
-        "trace_id",
-    )
-
-    def __init__(
-        self, series: Series, trace_id: bytes, span_id: bytes, parent_id: bytes, start: float, stands_for: int = 1
-    ) -> None:
-        self.series = series
-        self.trace_id = trace_id
-        self.span_id = span_id
-        self.parent_id = parent_id
-        self.start = start
-        self.duration_s = -1.0
-        self.error = OK
-        self.stands_for = stands_for
-        self.attributes: dict[str, Any] | None = None
+    series: Series
+    trace_id: bytes
+    span_id: bytes
+    parent_id: bytes
+    start: float
+    duration_s: float
+    error: str = OK
+    stands_for: int = 1
+    attributes: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
         labels = ".".join(self.series.labels.values())
-        state = "running" if self.duration_s < 0 else f"{self.duration_s * 1e3:.3f} ms"
-        return f"<Record {labels} {state}{' ' + self.error if self.error else ''} trace {self.trace_id.hex()}>"
+        return f"<Record {labels} {self.duration_s * 1e3:.3f} ms{' ' + self.error if self.error else ''} trace {self.trace_id.hex()}>"
 
 
 class Counter:
@@ -130,16 +114,16 @@ class Recorder:
 
     def __init__(self, *, service: str = "", version: str = "", instance: str = "", ring_records: int = 4096) -> None:
         self.resource = {"service": service, "version": version, "instance": instance}
-        self.ring: deque[Record] = deque(maxlen=ring_records)
+        self._ring: deque[tuple[Any, ...]] = deque(maxlen=ring_records)
         self._series: dict[tuple[Metric, tuple[tuple[str, str], ...]], Series] = {}
         self._counters: dict[tuple[Metric, tuple[tuple[str, str], ...]], Counter] = {}
         self._sizes: dict[Metric, int] = {}
         self.gauges: list[tuple[Metric, Gauge]] = []
         self.wall_offset = time.time() - time.monotonic()
-        self._keep = self.ring.append
+        self._keep = self._ring.append
 
     def __repr__(self) -> str:
-        return f"<Recorder of {self.resource['service'] or 'no service'}: {len(self._series)} series, {len(self.ring)} records>"
+        return f"<Recorder of {self.resource['service'] or 'no service'}: {len(self._series)} series, {len(self._ring)} records>"
 
     def series(self, metric: Metric, **labels: str) -> Series:
         """The series of a metric with these labels; the same object each time. Callers keep it, look-ups are not for hot paths."""
@@ -164,18 +148,34 @@ class Recorder:
     def gauge(self, metric: Metric, read: Gauge) -> None:
         self.gauges.append((metric, read))
 
-    def finish(self, record: Record, end: float, error: str = OK) -> None:
-        """Close a record at `end` (monotonic seconds): into its histogram and into the ring."""
-        duration_s = record.duration_s = end - record.start
-        series = record.series
+    def finish(
+        self,
+        series: Series,
+        trace_id: bytes,
+        span_id: bytes,
+        parent_id: bytes,
+        start: float,
+        end: float,
+        error: str = OK,
+        stands_for: int = 1,
+        attributes: dict[str, Any] | None = None,
+    ) -> None:
+        """Record a unit of work that ran from `start` to `end` (monotonic seconds): into its histogram and into the ring.
+
+        All by position, as is the tuple that goes into the ring: this runs twice for every call between instances.
+        """
+        duration_s = end - start
         if error:
-            record.error = error
-            series.observe(duration_s, error, record.stands_for)
+            series.observe(duration_s, error, stands_for)
         else:
             cell = series.ok
-            cell.counts[bisect_left(series.bounds, duration_s)] += record.stands_for
-            cell.total_s += duration_s * record.stands_for
-        self._keep(record)
+            cell.counts[bisect_left(series.bounds, duration_s)] += stands_for
+            cell.total_s += duration_s * stands_for
+        self._keep((series, trace_id, span_id, parent_id, start, duration_s, error, stands_for, attributes))
+
+    def records(self) -> list[Record]:
+        """Those in the ring, oldest first."""
+        return [Record(*fields) for fields in self._ring]
 
     def all_series(self) -> list[Series]:
         return list(self._series.values())

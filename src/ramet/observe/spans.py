@@ -53,6 +53,6 @@ def span_of(record: Record, recorder: Recorder) -> Span:
         span_id=record.span_id.hex(),
         parent_id=record.parent_id.hex(),
         start_ns=start_ns,
-        end_ns=start_ns + round(max(record.duration_s, 0.0) * 1e9),
+        end_ns=start_ns + round(record.duration_s * 1e9),
         attributes={**attributes, **(record.attributes or {})},
     )

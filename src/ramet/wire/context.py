@@ -29,13 +29,14 @@ OUTSIDE = Face("", frozenset())
 class Causal:
     """The causal token of one request: what it has seen, as database shard -> log position. Grows; never goes back.
 
-    Shared by all calls of a request in one process, so that a write in one is seen by the reads of the others.
+    known: the positions that the caller had.
     """
 
-    __slots__ = ("positions",)
+    __slots__ = ("known", "positions")
 
-    def __init__(self, positions: dict[str, int] | None = None) -> None:
-        self.positions = {} if positions is None else positions
+    def __init__(self, known: Mapping[str, int] | None = None) -> None:
+        self.known = known or {}
+        self.positions = dict(self.known)
 
     def note(self, shard: str, position: int) -> None:
         if position > self.positions.get(shard, -1):
@@ -45,11 +46,11 @@ class Causal:
         for shard, position in positions.items():
             self.note(shard, position)
 
-    def newer_than(self, known: Mapping[str, int] | None) -> dict[str, int] | None:
-        """The positions past `known`, or None where there are none."""
-        if not self.positions or self.positions == known:
+    def news(self) -> dict[str, int] | None:
+        """The positions that are new to the caller, or None where there are none."""
+        if self.positions == self.known:
             return None
-        return {shard: position for shard, position in self.positions.items() if position > (known or {}).get(shard, -1)} or None
+        return {shard: position for shard, position in self.positions.items() if position > self.known.get(shard, -1)}
 
 
 class Wanted(NamedTuple):
@@ -66,17 +67,19 @@ class Context:
     deadline: seconds on the monotonic clock, inf for none. budget_s: the time it had when it was set. Since deadlines only
     shrink along the tree, a call whose own limit is at least `budget_s` needs no clock to know that the tree's is nearer.
     trace_id, span_id: 16 and 8 bytes; the span is the one now running. trace_flags: W3C, bit 0 is sampled. key: of the call that runs.
-    wanted: not handed on to what the calls themselves call.
+    wanted: not handed on to what the calls themselves call. root: the context in which the
+    request entered this process, None in that one itself.
     """
 
     __slots__ = (
+        "_causal",
         "baggage",
         "budget_s",
         "caller",
-        "causal",
         "deadline",
         "face",
         "key",
+        "root",
         "span_id",
         "trace_flags",
         "trace_id",
@@ -93,9 +96,9 @@ class Context:
         face: Face = OUTSIDE,
         caller: str = "",
         key: str | None = None,
-        causal: Causal | None = None,
         baggage: Mapping[str, str] | None = None,
         wanted: Wanted | None = None,
+        root: "Context | None" = None,
     ) -> None:
         self.deadline = deadline
         self.budget_s = budget_s
@@ -105,13 +108,34 @@ class Context:
         self.face = face
         self.caller = caller
         self.key = key
-        self.causal = causal
         self.baggage = baggage
         self.wanted = wanted
+        self.root = root
+        self._causal: Causal | None = None
 
     def derive(self, **changes: Any) -> "Context":
         """The same but for `changes`."""
-        return Context(**({name: getattr(self, name) for name in Context.__slots__} | changes))
+        fields = {name: getattr(self, name) for name in Context.__slots__ if name != "_causal"}
+        return Context(**(fields | {"root": self.root or (None if self is NOTHING else self)} | changes))
+
+    @property
+    def causal(self) -> Causal:
+        """The request's token, one for all contexts of the request in this process. Made when it is first asked for."""
+        root = self.root or self
+        if root is NOTHING:
+            return Causal()  # nobody's: code outside of a request remembers nothing
+        if root._causal is None:
+            root._causal = Causal()
+        return root._causal
+
+    @property
+    def seen(self) -> Causal | None:
+        """The request's token, or None while nothing has been noted."""
+        return (self.root or self)._causal
+
+    def begin_causal(self, known: Mapping[str, int] | None) -> None:
+        """Start from what the caller had seen."""
+        self._causal = Causal(known)
 
     def __repr__(self) -> str:
         return f"<Context of {self.face.name or 'outside'}, trace {self.trace_id.hex() or '-'}, called by {self.caller or 'outside'}>"
@@ -127,8 +151,9 @@ class Context:
         return f"00-{self.trace_id.hex()}-{self.span_id.hex()}-{self.trace_flags:02x}" if self.trace_id else ""
 
 
-_NOTHING = Context()
-current: ContextVar[Context] = ContextVar("ramet_context", default=_NOTHING)
+NOTHING = Context()
+"""Outside of all work."""
+current: ContextVar[Context] = ContextVar("ramet_context", default=NOTHING)
 
 
 def check_baggage(baggage: Mapping[str, str]) -> Mapping[str, str]:

@@ -1,0 +1,114 @@
+"""The handle that a module's author holds: `db = module.database(key="author_id")`. Light: `import ramet` loads this.
+
+It is made at import and knows nothing of servers; an instance that hosts the module binds it. Shards and replicas are chosen behind
+it, which is why a database with a key is asked with the key while it has one shard.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, Literal, TypeVar, overload
+
+from ramet.data.blocks import Read, Write
+from ramet.data.errors import BlockMisuse, DatabaseNotBound, KeyMisuse
+from ramet.data.queries import Opened
+from ramet.data.transactions import Transaction
+
+T = TypeVar("T")
+
+Isolation = Literal["read_committed", "repeatable_read", "serializable"]
+Run = Callable[[Callable[[], Write], Callable[[Transaction], Awaitable[Any]]], Coroutine[Any, Any, Any]]
+
+
+class _NoKey:
+    def __repr__(self) -> str:
+        return "no key"
+
+
+_NO_KEY: Any = _NoKey()
+
+
+class Database:
+    """module: whose it is; also the name of its schema and role. key: name of the parameter that rows are divided by, or None."""
+
+    def __init__(self, module: str, *, key: str | None = None) -> None:
+        self.module = module
+        self.key = key
+        self._opened: Opened | None = None
+        self._run: Run | None = None
+
+    def __repr__(self) -> str:
+        key = f" by {self.key}" if self.key else ""
+        return f"<Database of {self.module}{key}: {self._opened.pool!r}>" if self._opened else f"<Database of {self.module}{key}, not bound>"
+
+    def bind(self, opened: Opened, run: Run) -> None:
+        """Use this from now on. `ramet.data.opening` calls it."""
+        self._opened = opened
+        self._run = run
+
+    def unbind(self) -> None:
+        self._opened = self._run = None
+
+    @property
+    def is_bound(self) -> bool:
+        return self._opened is not None
+
+    @overload
+    def read(self, key: Any = ..., *, isolation: None = ...) -> Read: ...
+    @overload
+    def read(self, key: Any = ..., *, isolation: Isolation) -> Transaction: ...
+    def read(self, key: Any = _NO_KEY, *, isolation: Isolation | None = None) -> Read | Transaction:
+        """Read only: one statement awaited on it, or a block.
+
+        Without isolation each statement sees what was committed before it. With `repeatable_read` all of a block see the same.
+        """
+        opened = self._opened
+        if opened is None or (key is _NO_KEY or key is None) is (self.key is not None):
+            raise self._misuse("read", key)
+        if isolation is None:
+            return Read(opened)
+        return Transaction(opened, self._begin(opened.begin_read, isolation))
+
+    def write(self, key: Any = _NO_KEY, *, isolation: Isolation | None = None) -> Write:
+        """One statement awaited on it commits by itself; as a block it is a transaction, which commits when the block ends."""
+        opened = self._opened
+        if opened is None or (key is _NO_KEY or key is None) is (self.key is not None):
+            raise self._misuse("write", key)
+        if isolation is not None:
+            self._begin(opened.begin_write, isolation)
+        return Write(opened, isolation)
+
+    async def run(self, work: Callable[[Transaction], Awaitable[T]], *, key: Any = _NO_KEY, isolation: Isolation | None = None) -> T:
+        """A write block that may be run again: `await db.run(work, key=..., isolation="serializable")`.
+
+        `work(tx)` is run in a transaction, and again in a new one on a serialization failure or a deadlock, after a jittered pause,
+        while the deadline allows. The only form that repeats: what may run twice is a function and looks like one, its result comes back
+        with a type, and nothing of a try that was undone can leak into the next by a variable of the surrounding code unless it says
+        `nonlocal`. So `work` touches nothing but `tx`.
+        """
+        self.write(key, isolation=isolation)
+        assert self._run is not None
+        return await self._run(lambda: self.write(key, isolation=isolation), work)
+
+    @asynccontextmanager
+    async def session(self, key: Any = _NO_KEY, *, isolation: Isolation | None = None, **options: Any) -> AsyncIterator[Any]:
+        """An SQLAlchemy AsyncSession in a write block: flushed and committed when it ends. options: of AsyncSession.
+
+        Its errors are SQLAlchemy's own. Needs the extra `sqlalchemy`. The block itself is `session.info["tx"]`.
+        """
+        async with self.write(key, isolation=isolation) as tx, tx.session(**options) as session:
+            yield session
+
+    def _misuse(self, method: str, key: object) -> Exception:
+        if self.key is not None and (key is _NO_KEY or key is None):
+            return KeyMisuse(f"db.{method}() of `{self.module}` needs the key `{self.key}`", hint=f"db.{method}({self.key})")
+        if self.key is None and not (key is _NO_KEY or key is None):
+            return KeyMisuse(f"db.{method}({key!r}) of `{self.module}`, which declares no key", hint='module.database(key="...")')
+        return DatabaseNotBound(
+            f"the database of `{self.module}` is not open in this process",
+            hint="an instance that hosts the module opens it; in a script or test, `ramet.data.opening.open_database(db, address)`",
+        )
+
+    def _begin(self, known: Any, isolation: str) -> Any:
+        if isolation not in known:
+            raise BlockMisuse(f"there is no isolation level {isolation!r}", hint=f"one of {', '.join(level for level in known if level)}")
+        return known[isolation]

@@ -1,0 +1,116 @@
+"""What can be asked of a database: asyncpg's methods, on text or on SQLAlchemy statements. Light: `import ramet` loads this."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from itertools import chain
+from typing import Any, NamedTuple, Protocol
+
+class Row(Protocol):
+    """asyncpg's Record: by name and by position, immutable. Of an SQLAlchemy statement: its Row, which takes names in [] as well."""
+
+    def __getitem__(self, key: Any, /) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __len__(self) -> int: ...
+
+
+class Compilable(Protocol):
+    """An SQLAlchemy statement: select(...), insert(...), text(...). Needs the extra `sqlalchemy`."""
+
+    def compile(self, *args: Any, **more: Any) -> Any: ...
+
+
+Query = str | Compilable
+
+
+class Compiled(NamedTuple):
+    """text: with `$1`. args: for it. shape: makes the rows what the statement's types say."""
+
+    text: str
+    args: Sequence[Any]
+    shape: Callable[[list[Any]], list[Any]]
+
+
+class Blocks(Protocol):
+    """What blocks need of the part that has opened the database."""
+
+    texts: Any
+
+    def take(self) -> Any: ...
+    async def wait_connection(self) -> Any: ...
+    def give(self, connection: Any, /) -> None: ...
+    def current_task(self) -> Any: ...
+
+
+class Opened(NamedTuple):
+    """A database that an instance has opened. Prefixes are of type `connection.Prefix`."""
+
+    pool: Blocks
+    begin_write: Mapping[str | None, Any]
+    """Isolation level, or None for the default, to the prefix of a block."""
+    begin_read: Mapping[str | None, Any]
+    """Without the default, which begins nothing."""
+    write_once: Any
+    """The prefix of a single statement that writes."""
+    compile: Callable[[Compilable, Sequence[Any], bool], Compiled]
+    join_session: Callable[[Any, Mapping[str, Any]], AbstractAsyncContextManager[Any]]
+    """Takes a Transaction and the options of an AsyncSession."""
+
+
+class Statements:
+    """asyncpg's methods; each may be given an SQLAlchemy statement in place of text, and then one mapping of parameters.
+
+    A statement has the time that is left of the deadline of the work around it. Raises `ramet.data.errors`.
+    """
+
+    __slots__ = ("_opened",)
+
+    def __init__(self, opened: Opened) -> None:
+        self._opened = opened
+
+    async def fetch(self, query: Query, *args: Any) -> list[Any]:
+        if isinstance(query, str):
+            return await self._rows(query, args, 0)
+        compiled = self._opened.compile(query, args, False)
+        return compiled.shape(await self._rows(compiled.text, compiled.args, 0))
+
+    async def fetchrow(self, query: Query, *args: Any) -> Any:
+        """The first row, or None."""
+        if isinstance(query, str):
+            rows = await self._rows(query, args, 1)
+            return rows[0] if rows else None
+        compiled = self._opened.compile(query, args, False)
+        rows = compiled.shape(await self._rows(compiled.text, compiled.args, 1))
+        return rows[0] if rows else None
+
+    async def fetchval(self, query: Query, *args: Any, column: int = 0) -> Any:
+        """A value of the first row, or None."""
+        row = await self.fetchrow(query, *args)
+        return row[column] if row else None
+
+    async def execute(self, query: Query, *args: Any) -> str:
+        """The command tag, such as `UPDATE 3`. Text without args may be several statements."""
+        if isinstance(query, str):
+            return await self._status(query, args)
+        compiled = self._opened.compile(query, args, False)
+        return await self._status(compiled.text, compiled.args)
+
+    async def executemany(self, query: Query, args: Iterable[Any]) -> None:
+        """Run it once for each item of `args`, pipelined. All or none take effect, outside of a block too."""
+        if not isinstance(query, str):
+            items = list(args)
+            if not items:
+                return
+            compiled = self._opened.compile(query, items, True)
+            query, args = compiled.text, compiled.args
+        rest = iter(args)
+        for first in rest:
+            await self._many(query, chain((first,), rest))
+
+    async def _rows(self, query: str, args: Sequence[Any], limit: int) -> list[Any]:
+        raise NotImplementedError
+
+    async def _status(self, query: str, args: Sequence[Any]) -> str:
+        raise NotImplementedError
+
+    async def _many(self, query: str, args: Iterable[Sequence[Any]]) -> None:
+        raise NotImplementedError

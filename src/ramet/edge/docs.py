@@ -1,0 +1,5 @@
+"""The page at /docs: lists the endpoints of /openapi.json, their schemas, and a form to try each. One file, nothing from elsewhere."""
+
+from pathlib import Path
+
+DOCS_PAGE = (Path(__file__).parent / "docs.html").read_bytes()
