@@ -23,7 +23,7 @@ from ramet.wire.hello import Terms, Welcome
 SWEEP_S = 0.02
 _NUMBERS = 2**32
 
-_CALL, _RESULT, _FAILURE, _CANCEL = int(Kind.CALL), int(Kind.RESULT), int(Kind.FAILURE), int(Kind.CANCEL)
+_RESULT, _FAILURE, _CANCEL = map(int, (Kind.RESULT, Kind.FAILURE, Kind.CANCEL))
 _BEFORE = frozenset({int(Kind.HELLO), int(Kind.REFUSE)})
 _AFTER = frozenset(map(int, (Kind.RESULT, Kind.FAILURE, Kind.CHUNK, Kind.END, Kind.PING, Kind.DRAIN, Kind.REFUSE)))
 
@@ -33,7 +33,7 @@ monotonic = time.monotonic
 class ClientConnection(asyncio.Protocol):
     """One connection to one instance.
 
-    terms: (calling module, call) -> how it can be made here; filled by the handshake. on_end is called once, with the reason;
+    agreed, refused: (calling module, call) -> how it can be made here, or why not; filled by the handshake. on_end is called once, with the reason;
     on_room whenever it stops or starts to take calls; on_drain when the peer wants no more.
     """
 
@@ -51,7 +51,7 @@ class ClientConnection(asyncio.Protocol):
         self._greeting = greeting
         self._reader = FrameReader(max_frame_bytes=max_frame_bytes, kinds=_BEFORE)
         self.transport: asyncio.Transport | None = None
-        self._out = bytearray()
+        self._out: list[bytes] = []
         self._next = 1
         self._handed_over = 0
         """Number of the last call whose frame the transport has."""
@@ -65,7 +65,8 @@ class ClientConnection(asyncio.Protocol):
         self._silent_beats = 0
         self._pongs: list[asyncio.Future[None]] = []
         self._on_end, self._on_room, self._on_drain = on_end, on_room, on_drain
-        self.terms: dict[tuple[str, str], Terms] = {}
+        self.agreed: dict[tuple[str, str], Terms] = {}
+        self.refused: dict[tuple[str, str], Terms] = {}
         self.welcome: Welcome | None = None
         self.max_frame_bytes = max_frame_bytes
         self.max_calls = 1
@@ -91,7 +92,8 @@ class ClientConnection(asyncio.Protocol):
     def accept(self, welcome: Welcome, terms: dict[tuple[str, str], Terms]) -> None:
         """Open for calls, on these terms."""
         self.welcome = welcome
-        self.terms = terms
+        self.agreed = {name: each for name, each in terms.items() if each.is_agreed}
+        self.refused = {name: each for name, each in terms.items() if not each.is_agreed}
         self.max_calls = welcome.max_calls
         self.max_frame_bytes = min(self.max_frame_bytes, welcome.max_frame_bytes)
         self._beating = self._loop.call_later(self._ping_interval_s, self._beat)
@@ -103,14 +105,13 @@ class ClientConnection(asyncio.Protocol):
     ) -> tuple[int, asyncio.Future[Frame]]:
         """Queue a call for this turn of the loop. Raises BadArgument; nothing was sent then."""
         number = self._next
-        self._next = number + 1
         if number >= _NUMBERS or number in self.pending:
             number = self._take_number()
-        out = self._out
-        was_empty = not out
-        codec.write_call(out, _CALL, terms.by_name, terms.index, number, body, self.max_frame_bytes, args)
-        if was_empty:
+        encoded = codec.encode_call(terms.by_name, terms.index, number, body, self.max_frame_bytes, args)
+        self._next = number + 1
+        if not self._out:
             self._loop.call_soon(self._flush)
+        self._out.append(encoded)
         future: asyncio.Future[Frame] = self._loop.create_future()
         self.pending[number] = (future, deadline)
         if self._sweeping is None:
@@ -120,10 +121,7 @@ class ClientConnection(asyncio.Protocol):
     def open_stream(self, codec: CallCodec, terms: Terms, body: Any, args: tuple[Any, ...]) -> IncomingStream:
         """Like `send`, for a call whose result is streamed."""
         number = self._take_number()
-        was_empty = not self._out
-        codec.write_call(self._out, _CALL, terms.by_name, terms.index, number, body, self.max_frame_bytes, args)
-        if was_empty:
-            self._loop.call_soon(self._flush)
+        self.write(codec.encode_call(terms.by_name, terms.index, number, body, self.max_frame_bytes, args))
         stream = self._streams[number] = IncomingStream(self, number, self._greeting.window_bytes)
         return stream
 
@@ -145,14 +143,14 @@ class ClientConnection(asyncio.Protocol):
         if self.ended is None:
             if not self._out:
                 self._loop.call_soon(self._flush)
-            self._out += data
+            self._out.append(data)
 
     def _flush(self) -> None:
         out = self._out
         if out and self.transport is not None and self.ended is None:
-            self._out = bytearray()
+            self._out = []
             self._handed_over = self._next - 1
-            self.transport.write(out)
+            self.transport.write(b"".join(out))
 
     def pause_writing(self) -> None:
         self.is_paused = True

@@ -12,6 +12,7 @@ from ramet.model.contract import CallContract
 from ramet.observe import names
 from ramet.observe.record import Recorder, new_span_id
 from ramet.wire import values
+from ramet.wire.calls import HEAD_ITEMS
 from ramet.wire.context import Context, check_baggage
 from ramet.wire.frames import BY_NAME
 
@@ -35,21 +36,44 @@ class Hosted:
         return self.ledger.is_durable
 
 
-class Work:
-    """One call being served: what its function gets, and what is known of it until it is answered.
+class Work(Context):
+    """One call being served. It is the Context in which the function runs, and what its connection knows of it until it is
+    answered, in one object since it is made for each call.
 
-    deadline: monotonic seconds; `server_connection` also uses it to say that the call is paused or answered. task: the one that
+    ends: when the connection ends it, in monotonic seconds: its deadline, or what `server_connection` sets. task: the one that
     runs it, None while it waits for one. parent_id: the caller's span. started: when its frame arrived.
     """
 
-    __slots__ = ("args", "context", "deadline", "hosted", "is_cancelled", "number", "parent_id", "started", "task")
+    __slots__ = ("args", "ends", "hosted", "is_cancelled", "number", "parent_id", "started", "task")
 
-    def __init__(self, hosted: Hosted, number: int, args: list[Any], context: Context, parent_id: bytes, started: float) -> None:
+    def __init__(
+        self,
+        hosted: Hosted,
+        caller: str,
+        number: int,
+        left_s: float,
+        trace_id: bytes,
+        parent_id: bytes,
+        trace_flags: int,
+        args: tuple[Any, ...],
+        started: float,
+    ) -> None:
+        # All of Context's attributes are set here, not by its own __init__, which would cost a third of this one again.
+        self.deadline = self.ends = started + left_s
+        self.budget_s = left_s
+        self.trace_id = trace_id
+        self.span_id = new_span_id()
+        self.trace_flags = trace_flags
+        self.face = hosted.face
+        self.caller = caller
+        self.key = None
+        self.baggage = None
+        self.wanted = None
+        self.root = None
+        self.noted = None
         self.hosted = hosted
         self.number = number
         self.args = args
-        self.context = context
-        self.deadline = context.deadline
         self.parent_id = parent_id
         self.started = started
         self.task: asyncio.Task[None] | None = None
@@ -61,23 +85,21 @@ class Work:
 
 def enter(hosted: Hosted, caller: str, flags: int, number: int, body: bytes) -> Work:
     """Decode a CALL. Raises BadArgument."""
-    now = monotonic()
     codec = hosted.codec
     try:
-        left_ms, trace_id, parent_id, trace_flags, extras, *args = (
-            codec.decode_call(body) if not flags & BY_NAME else codec.read_named(body)
-        )
-        left_s = left_ms / 1000
-        context = Context(now + left_s, left_s, trace_id, new_span_id(), trace_flags, hosted.face, caller)
-        if extras is not None:
-            if extras.baggage:
-                context.baggage = check_baggage(extras.baggage)
-            if extras.causal:
-                context.begin_causal(extras.causal)
-            if hosted.contract.once:
-                context.key = extras.key
+        decoded = codec.decode_call(body) if not flags & BY_NAME else codec.read_named(body)
     except values.DECODE_ERRORS as error:
         raise codec.refused_arguments(error) from error
-    except UsageError as error:
-        raise BadArgument(error.message, may_have_run=False, call=hosted.contract.qualified) from error
-    return Work(hosted, number, args, context, parent_id, now)
+    left_ms, trace_id, parent_id, trace_flags, extras = decoded[:HEAD_ITEMS]
+    work = Work(hosted, caller, number, left_ms / 1000, trace_id, parent_id, trace_flags, decoded[HEAD_ITEMS:], monotonic())
+    if extras is not None:
+        if hosted.contract.once:
+            work.key = extras.key
+        if extras.causal:
+            work.begin_causal(extras.causal)
+        if extras.baggage:
+            try:
+                work.baggage = check_baggage(extras.baggage)
+            except UsageError as error:
+                raise BadArgument(error.message, may_have_run=False, call=hosted.contract.qualified) from error
+    return work

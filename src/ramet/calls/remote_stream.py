@@ -61,9 +61,9 @@ class RemoteStream:
         remote = self._remote
         connection = endpoint.connection
         assert connection is not None
-        terms = connection.terms.get((making.context.face.name, remote.name))
-        if terms is None or not terms.is_agreed:
-            raise remote.refused(terms, making.context, endpoint)
+        terms = connection.agreed.get((making.context.face.name, remote.name))
+        if terms is None:
+            raise remote.refused(making.context, endpoint)
         key = remote.key(making.context) if remote.contract.once else None
         body = remote.body(args, making, making.deadline - making.started, key, by_name=terms.by_name)
         return connection.open_stream(remote.codec, terms, body, args)

@@ -39,7 +39,7 @@ class ServerConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._reader = FrameReader(max_frame_bytes=MAX_HELLO_BYTES, kinds=_BEFORE)
         self._transport: asyncio.Transport | None = None
-        self._out = bytearray()
+        self._out: list[bytes] = []
         self._table: list[tuple[Hosted | None, str]] = []
         """Row -> the call and the module that calls; None where it was refused in the handshake."""
         self._calls: dict[int, Work] = {}
@@ -186,27 +186,19 @@ class ServerConnection(asyncio.Protocol):
         if work.is_cancelled:
             return
         work.task = task
-        current.set(work.context)
+        current.set(work)
         hosted = work.hosted
         error = ""
         try:
             if hosted.contract.streams:
                 await self._stream(work)
             else:
-                if work.context.key is None:
+                if work.key is None:
                     result = await hosted.function(*work.args)
                 else:
-                    result = await hosted.ledger.once(
-                        hosted.contract.qualified, work.context.key, partial(hosted.function, *work.args)
-                    )
-                seen = work.context.seen
-                news = seen.news() if seen is not None else None
-                out = self._out
-                if not out:
-                    self._loop.call_soon(self._flush)
-                hosted.codec.write_result(
-                    out, _RESULT, WITH_CAUSAL if news else 0, work.number, result, news, self._max_frame_bytes
-                )
+                    result = await hosted.ledger.once(hosted.contract.qualified, work.key, partial(hosted.function, *work.args))
+                news = work.noted.news() if work.noted is not None else None
+                self.write(hosted.codec.encode_result(_RESULT, work.number, result, news, self._max_frame_bytes))
         except asyncio.CancelledError:
             error = self._stopped(work)
         except Exception as raised:  # noqa: BLE001  (a callee may raise anything; its caller gets it)
@@ -219,37 +211,31 @@ class ServerConnection(asyncio.Protocol):
         number = work.number
         credit = self._credits[number] = OutgoingCredit(self._window_bytes)
         items: AsyncIterator[Any] = work.hosted.function(*work.args)
-        limit_s = work.context.budget_s
+        limit_s = work.budget_s
         try:
             async for item in items:
-                credit.spend(self._write_chunk(work.hosted, number, item))
+                chunk = work.hosted.codec.encode_result(_CHUNK, number, item, None, self._max_frame_bytes)
+                self.write(chunk)
+                credit.spend(len(chunk))
                 if not credit.is_left:
-                    work.deadline = _PAUSED  # the reader's time, not the callee's
+                    work.ends = _PAUSED  # the reader's time, not the callee's
                     await credit.wait_left()
-                work.deadline = monotonic() + limit_s
+                work.ends = monotonic() + limit_s
         finally:
             self._credits.pop(number, None)
             if close := getattr(items, "aclose", None):
                 await close()
-        seen = work.context.seen
-        news = seen.news() if seen is not None else None
+        news = work.noted.news() if work.noted is not None else None
         body = values.ENCODER.encode(news) if news else b""
         self.write(frame(Kind.END, flags=WITH_CAUSAL if news else 0, call=number, body=body))
-
-    def _write_chunk(self, hosted: Hosted, number: int, item: Any) -> int:
-        before = len(self._out)
-        hosted.codec.write_result(self._out, _CHUNK, 0, number, item, None, self._max_frame_bytes)
-        if not before:
-            self._loop.call_soon(self._flush)
-        return len(self._out) - before
 
     def sweep(self, now: float) -> None:
         """End the calls whose deadline has passed. Their callers are told first, in case the function takes its time to end."""
         for work in list(self._calls.values()):
-            if _ANSWERED < work.deadline <= now:
+            if _ANSWERED < work.ends <= now:
                 late = DeadlineExceeded("the deadline passed at the callee", may_have_run=work.task is not None)
                 self._fail(work.number, failures.refusal_body(late))
-                work.deadline = _ANSWERED
+                work.ends = _ANSWERED
                 self._cancel(work.number)
 
     def _cancel(self, number: int) -> None:
@@ -258,7 +244,7 @@ class ServerConnection(asyncio.Protocol):
             return
         if work.task is None:
             work.is_cancelled = True
-            self._leave(work, DeadlineExceeded.__name__ if work.deadline == _ANSWERED else _CANCELLED)
+            self._leave(work, DeadlineExceeded.__name__ if work.ends == _ANSWERED else _CANCELLED)
         else:
             work.task.cancel()
 
@@ -266,26 +252,23 @@ class ServerConnection(asyncio.Protocol):
         self._calls.pop(work.number, None)
         server = self._server
         server.in_flight -= 1
-        context = work.context
-        server.recorder.finish(
-            work.hosted.series, context.trace_id, context.span_id, work.parent_id, work.started, monotonic(), error
-        )
+        server.recorder.finish(work.hosted.series, work.trace_id, work.span_id, work.parent_id, work.started, monotonic(), error)
 
     def _stopped(self, work: Work) -> str:
         """A call ended in CancelledError: by its deadline, its caller or its connection, or by raising it itself."""
         if work.task is not None and not work.task.cancelling():
             self._answer_error(RuntimeError("the call cancelled itself"), work)
-        return DeadlineExceeded.__name__ if work.deadline == _ANSWERED else _CANCELLED
+        return DeadlineExceeded.__name__ if work.ends == _ANSWERED else _CANCELLED
 
     def _answer_error(self, raised: Exception, work: Work) -> None:
         contract = work.hosted.contract
-        if work.deadline == _ANSWERED:
+        if work.ends == _ANSWERED:
             return
         if isinstance(raised, CallError) and raised.call == contract.qualified:
             self._fail(work.number, failures.refusal_body(raised))  # the call's own: its result does not fit
             return
         failures.log_unexpected(raised, contract)
-        self._fail(work.number, failures.failure_body(raised, contract, work.context.trace_id.hex()))
+        self._fail(work.number, failures.failure_body(raised, contract, work.trace_id.hex()))
 
     # Sending
 
@@ -295,20 +278,20 @@ class ServerConnection(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         if not self._out:
             self._loop.call_soon(self._flush)
-        self._out += data
+        self._out.append(data)
 
     def _flush(self) -> None:
         out = self._out
         if out:
-            self._out = bytearray()
+            self._out = []
             if self._transport is not None:
-                self._transport.write(out)
+                self._transport.write(b"".join(out))
 
 
 _PAUSED = math.inf
-"""Deadline of a stream that waits for its reader."""
+"""End of a stream that waits for its reader."""
 _ANSWERED = -math.inf
-"""Deadline of a call whose caller has been told already."""
+"""End of a call whose caller has been told already."""
 
 
 def door(server: CallServer, *, outside: bool) -> Callable[[], ServerConnection]:

@@ -23,7 +23,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ramet.data import driver, errors, refusals
-from ramet.data.deadlines import Alarm, is_ours
+from ramet.data.deadlines import Alarm, is_ours, task_reader
 from ramet.data.driver import Driver
 from ramet.data.statements import Facts, Leaves, facts_of, is_script
 from ramet.observe import names
@@ -118,12 +118,13 @@ class Connection:
     """
 
     __slots__ = (
-        "_alarm", "_bind_execute", "_finish", "_prepared", "_query", "_special", "_texts", "_write",
+        "_alarm", "_begins", "_bind_execute", "_commits", "_current_task", "_finish", "_prepared", "_prepares", "_query", "_rollbacks", "_texts", "_write",
         "cancelling", "context", "deadline", "driver", "flaws", "held_since", "may_have_run", "opened_at", "prefix", "series", "task", "used_at",
     )  # fmt: skip
 
     def __init__(self, opened: Driver, alarm: Alarm, texts: Texts, finish: Callable[..., None]) -> None:
         self.driver = opened
+        self._current_task = task_reader()
         self._alarm = alarm
         self._texts = texts
         self._finish = finish
@@ -131,7 +132,7 @@ class Connection:
         self._query = opened.wire.query
         self._write = opened.write
         self._prepared: dict[str, Statement] = {}
-        self._special = {summary: texts.series(summary) for summary in ("BEGIN", "COMMIT", "ROLLBACK", "PREPARE")}
+        self._begins, self._commits, self._rollbacks, self._prepares = map(texts.series, ("BEGIN", "COMMIT", "ROLLBACK", "PREPARE"))
         self.task: asyncio.Task[Any] | None = None
         self.deadline = math.inf
         self.cancelling = -1
@@ -154,18 +155,12 @@ class Connection:
         since = self.held_since or self.used_at
         return f"{module} for {monotonic() - since:.2f} s, {'in' if self.task else 'after'} {what}"
 
-    def held(self, begin: Prefix) -> None:
-        """A block has it from now on; `begin` goes out with the next statement."""
-        self.prefix = begin
-        self.held_since = monotonic()
-        self.may_have_run = False
-
-    def left(self) -> None:
+    def left(self, is_committed: bool) -> None:
         """The block is over, whichever way."""
         self.prefix = None
         self.held_since = 0.0
         self.may_have_run = False
-        if self.driver.is_in_transaction():
+        if not is_committed and self.driver.is_in_transaction():
             self.flaws |= IN_TRANSACTION
 
     def series_of(self, text: str) -> Series:
@@ -218,11 +213,12 @@ class Connection:
         self.deadline = deadline
         self.context = context
         self.series = series
-        self.task = asyncio.current_task()
+        self.task = self._current_task()
         begun = self.prefix
         if begun is not None:
             self._write(begun.message)
             self.prefix = None
+            self.held_since = now
         try:
             result = await operation
         except BaseException as error:
@@ -272,9 +268,9 @@ class Connection:
             raise errors.BlockMisuse(f"{facts.controls} in a statement: a transaction begins and ends with its block", hint="`async with db.write(...) as tx:`; a savepoint is `tx.transaction()`")
         await self.begin_now()
         waiting, self.prefix = self.prefix, None
-        prepared = await self.run(self._special["PREPARE"], self.driver.prepare(query))
+        prepared = await self.run(self._prepares, self.driver.prepare(query))
         if waiting is not None:
-            await self.run(self._special["PREPARE"], self._query("SELECT", None))
+            await self.run(self._prepares, self._query("SELECT", None))
             self.prefix = waiting
         while len(self._prepared) >= MAX_PREPARED:
             del self._prepared[next(iter(self._prepared))]
@@ -285,15 +281,17 @@ class Connection:
         """Send a block's BEGIN by itself, before what cannot carry it."""
         if self.prefix is not None and self.prefix.is_transaction:
             text, self.prefix = self.prefix.text, None
-            await self.run(self._special["BEGIN"], self._query(text, None))
+            self.held_since = monotonic()
+            await self.run(self._begins, self._query(text, None))
 
-    async def commit(self) -> None:
-        """Raises TransactionAborted if nothing was committed, because a statement had failed and its error was caught inside of the block."""
-        if self.prefix is not None:
-            self.prefix = None
-            return
+    def commit(self) -> Coroutine[Any, Any, str]:
+        """COMMIT, for `check_committed`. Only if the block has begun."""
         self.may_have_run = True
-        tag = await self.run(self._special["COMMIT"], self._query("COMMIT", None))
+        return self.run(self._commits, self._query("COMMIT", None))
+
+    @staticmethod
+    def check_committed(tag: str) -> None:
+        """The server answers ROLLBACK to the COMMIT of a transaction in which a statement has failed."""
         if tag != "COMMIT":
             raise errors.TransactionAborted(
                 "nothing was committed: a statement of the block had failed, and its error was caught inside",
@@ -307,7 +305,7 @@ class Connection:
             self.prefix = None
             return
         try:
-            await self.run(self._special["ROLLBACK"], self._query("ROLLBACK", None))
+            await self.run(self._rollbacks, self._query("ROLLBACK", None))
         except (errors.DatabaseError, errors.StatementDeadline):
             self.flaws |= INTERRUPTED
 

@@ -8,15 +8,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar, overload
 
-from ramet.data.blocks import Read, Write
 from ramet.data.errors import BlockMisuse, DatabaseNotBound, KeyMisuse
 from ramet.data.queries import Opened
+from ramet.data.reads import Read
 from ramet.data.transactions import Transaction
 
 T = TypeVar("T")
 
 Isolation = Literal["read_committed", "repeatable_read", "serializable"]
-Run = Callable[[Callable[[], Write], Callable[[Transaction], Awaitable[Any]]], Coroutine[Any, Any, Any]]
+Run = Callable[[Callable[[], Transaction], Callable[[Transaction], Awaitable[Any]]], Coroutine[Any, Any, Any]]
 
 
 class _NoKey:
@@ -68,14 +68,12 @@ class Database:
             return Read(opened)
         return Transaction(opened, self._begin(opened.begin_read, isolation))
 
-    def write(self, key: Any = _NO_KEY, *, isolation: Isolation | None = None) -> Write:
+    def write(self, key: Any = _NO_KEY, *, isolation: Isolation | None = None) -> Transaction:
         """One statement awaited on it commits by itself; as a block it is a transaction, which commits when the block ends."""
         opened = self._opened
         if opened is None or (key is _NO_KEY or key is None) is (self.key is not None):
             raise self._misuse("write", key)
-        if isolation is not None:
-            self._begin(opened.begin_write, isolation)
-        return Write(opened, isolation)
+        return Transaction(opened, opened.begin_write[None] if isolation is None else self._begin(opened.begin_write, isolation))
 
     async def run(self, work: Callable[[Transaction], Awaitable[T]], *, key: Any = _NO_KEY, isolation: Isolation | None = None) -> T:
         """A write block that may be run again: `await db.run(work, key=..., isolation="serializable")`.

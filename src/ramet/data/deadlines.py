@@ -6,19 +6,29 @@ before. When it fires, it cancels the tasks that are late, as asyncio.timeout wo
 """
 
 import asyncio
+import functools
 import math
+import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 monotonic = time.monotonic
+Task = asyncio.Task[Any]
+
+
+def task_reader() -> Callable[[], Task | None]:
+    """asyncio.current_task for the running loop. Up to Python 3.11 that is 0.35 us of Python, and a statement asks each time."""
+    if sys.version_info >= (3, 12):
+        return asyncio.current_task
+    return functools.partial(asyncio.tasks._current_tasks.get, asyncio.get_running_loop())  # pyright: ignore  # noqa: PGH003, SLF001  (what current_task itself reads)
 
 
 class Timed(Protocol):
     """deadline: monotonic seconds. task: the one that awaits the statement, None between statements."""
 
     deadline: float
-    task: "asyncio.Task[Any] | None"
+    task: Task | None
     cancelling: int
     """-1, or the task's count of requests to cancel it just before ours."""
 
@@ -63,7 +73,7 @@ class Alarm:
             self.arm(nearest)
 
 
-def is_ours(timed: Timed, task: "asyncio.Task[Any]") -> bool:
+def is_ours(timed: Timed, task: Task) -> bool:
     """Whether the CancelledError that has arrived is the alarm's alone. Takes the alarm's request back, as asyncio.timeout does."""
     if timed.cancelling < 0:
         return False

@@ -24,7 +24,7 @@ from ramet.data import connection as connections
 from ramet.data import driver, errors, refusals
 from ramet.data.address import Address
 from ramet.data.connection import Connection, Texts, monotonic
-from ramet.data.deadlines import Alarm
+from ramet.data.deadlines import Alarm, task_reader
 from ramet.errors import ConfigError
 from ramet.observe.record import Recorder
 from ramet.wire.context import current
@@ -93,7 +93,7 @@ class Pool:
         self.recorder = recorder or Recorder()
         self.all: set[Connection] = set()
         self.texts = Texts(self.recorder, module)
-        self.current_task = asyncio.current_task
+        self.current_task: Callable[[], asyncio.Task[Any] | None] = asyncio.current_task
         self._open_connection = open_connection or self._connect
         self._alarm = Alarm(self.all)
         self._idle: list[Connection] = []
@@ -125,6 +125,7 @@ class Pool:
     async def open(self) -> None:
         """Connect the minimum. Raises DatabaseUnavailable or InsufficientPrivilege; then nothing is left open."""
         self._is_open = True
+        self.current_task = task_reader()
         try:
             for _ in range(self.limits.min_connections):
                 self._idle.append(await self._new())

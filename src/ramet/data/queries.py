@@ -1,6 +1,13 @@
-"""What can be asked of a database: asyncpg's methods, on text or on SQLAlchemy statements. Light: `import ramet` loads this."""
+"""What can be asked of a database: asyncpg's methods, on text or on SQLAlchemy statements. Light: `import ramet` loads this.
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    await db.read(key).fetchval("SELECT ...")            one statement, one round trip, no transaction around it
+    async with db.read(key) as tx:                       statements that only read, each with its own snapshot
+    async with db.read(key, isolation="repeatable_read") as tx:      one snapshot for all
+    await db.write(key).fetchrow("INSERT ...")           one statement, committed by itself
+    async with db.write(key) as tx:                      a transaction
+"""
+
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from itertools import chain
 from typing import Any, NamedTuple, Protocol
@@ -62,10 +69,7 @@ class Statements:
     A statement has the time that is left of the deadline of the work around it. Raises `ramet.data.errors`.
     """
 
-    __slots__ = ("_opened",)
-
-    def __init__(self, opened: Opened) -> None:
-        self._opened = opened
+    _opened: Opened
 
     async def fetch(self, query: Query, *args: Any) -> list[Any]:
         if isinstance(query, str):
@@ -106,7 +110,7 @@ class Statements:
         for first in rest:
             await self._many(query, chain((first,), rest))
 
-    async def _rows(self, query: str, args: Sequence[Any], limit: int) -> list[Any]:
+    def _rows(self, query: str, args: Sequence[Any], limit: int) -> Coroutine[Any, Any, list[Any]]:
         raise NotImplementedError
 
     async def _status(self, query: str, args: Sequence[Any]) -> str:

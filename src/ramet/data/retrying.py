@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from ramet.data import errors
-from ramet.data.blocks import Write
 from ramet.data.transactions import Transaction
 from ramet.wire.context import current
 
@@ -30,7 +29,7 @@ def pause_s(attempt: int, chance: float) -> float:
 
 
 async def run(
-    new_block: Callable[[], Write],
+    new_block: Callable[[], Transaction],
     work: Callable[[Transaction], Awaitable[T]],
     *,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,

@@ -1,16 +1,19 @@
 """The block that `async with db.write(...)` opens, and which one is open here. Light: `import ramet` loads this.
 
-A block takes its connection, and begins, with its first statement; one without a statement costs nothing.
+    new ──async with──> open ──its end──> over          the first statement takes a connection; one without a statement costs nothing
+     └──a statement without a block: in and out by itself, any number of times
+
+A block is rolled back by the pool, behind the caller's back, when it was cancelled: whoever cancels does not want to wait.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 from ramet.data.claims import Claim, current_claim
-from ramet.data.errors import BlockMisuse, UniqueViolation
+from ramet.data.errors import BlockMisuse, SchemaChanged, UniqueViolation
 from ramet.data.queries import Blocks, Opened, Statements
 
 T = TypeVar("T")
@@ -18,13 +21,14 @@ T = TypeVar("T")
 CLAIM = "INSERT INTO ramet_once (call, key, due) VALUES ($1, $2, clock_timestamp() + $3 * interval '1 second')"
 RESULT = "UPDATE ramet_once SET result = $3 WHERE call = $1 AND key = $2"
 LEDGER_KEY = "ramet_once_pkey"
+_NEW, _OPEN, _OVER = "new", "open", "over"
 
 
 class Open(Protocol):
     """A block of `db.read()`, `db.write()` or `db.session()`."""
 
-    is_open: bool
-
+    @property
+    def is_open(self) -> bool: ...
     @property
     def pool(self) -> object: ...
     @property
@@ -44,74 +48,76 @@ def is_in_transaction() -> bool:
 
 
 class Transaction(Statements):
-    """A block on one connection, committed when it ends and rolled back when an exception leaves it.
+    """`db.write(...)`: awaited on as it is, one statement that commits by itself; with `async with`, a block.
 
-    is_inner: one statement that needs a transaction of its own, and no block of the user's.
+    The block is on one connection, which it takes with its first statement. It is committed when it ends, and rolled back when an
+    exception leaves it. begin: of type `connection.Prefix`. is_inner: one statement that needs a transaction of its own, and no
+    block of the user's.
     """
 
-    __slots__ = ("_begin", "_claim", "_connection", "_is_inner", "_is_starting", "_outer", "_result", "_savepoints", "is_open", "task")
+    # Not slots: defaults in the class spare each block ten assignments.
+    _state = _NEW
+    _connection: Any = None
+    _claim: Claim | None = None
+    _result: bytes | None = None
+    _savepoints = 0
+    _is_inner = False
+    _is_starting = False
+    _outer: Open | None = None
+    task: Any = None
 
     def __init__(self, opened: Opened, begin: Any, *, is_inner: bool = False) -> None:
         self._opened = opened
         self._begin = begin
-        self._connection: Any = None
-        self._claim: Claim | None = None
-        self._result: bytes | None = None
-        self._savepoints = 0
-        self._is_inner = is_inner
-        self._is_starting = False
-        self.is_open = False
+        if is_inner:
+            self._is_inner = True
 
     def __repr__(self) -> str:
-        state = "open" if self.is_open else "not open"
-        return f"<Transaction {state}, {self._connection!r}>" if self._connection else f"<Transaction {state}, no statement yet>"
+        return f"<Transaction of {self._begin.text!r}, {self._state}, {self._connection or 'no connection'}>"
 
     @property
     def pool(self) -> Blocks:
         return self._opened.pool
 
+    @property
+    def is_open(self) -> bool:
+        return self._state is _OPEN
+
     async def __aenter__(self) -> "Transaction":
-        return self.enter()
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await self.leave(kind)
-
-    def enter(self) -> "Transaction":
-        if self.is_open:
-            raise BlockMisuse("this block is open already", hint="`db.write(...)` makes a new one each time")
-        self._outer = outer = open_block.get()
+        if self._state is not _NEW:
+            raise BlockMisuse(f"this block is {self._state} already", hint="`db.write(...)` makes a new one each time")
         self.task = self._opened.pool.current_task()
         if not self._is_inner:
+            self._outer = outer = open_block.get()
             if outer is not None:
                 check_nested(self, outer)
             open_block.set(self)
-        self.is_open = True
+        self._state = _OPEN
         return self
 
-    async def leave(self, kind: type[BaseException] | None) -> None:
-        """End the block: kind is of the exception that leaves it, None for none."""
-        self.is_open = False
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._state = _OVER
         if not self._is_inner:
             open_block.set(self._outer)
         connection = self._connection
         if connection is None:
             return
-        claim = self._claim
         is_committed = False
         try:
             if kind is None:
-                if self._result is not None and claim is not None:
-                    await connection.rows(RESULT, (claim.call, claim.key, self._result), 0)
-                await connection.commit()
+                if self._result is not None and self._claim is not None:
+                    await connection.rows(RESULT, (self._claim.call, self._claim.key, self._result), 0)
+                if connection.prefix is None:
+                    connection.check_committed(await connection.commit())
                 is_committed = True
             elif issubclass(kind, Exception):
                 await connection.rollback()
         finally:
             self._connection = None
-            if claim is not None:
-                claim.ended(is_committed=is_committed)
-                claim.is_stored = is_committed and self._result is not None
-            connection.left()
+            if self._claim is not None:
+                self._claim.ended(is_committed=is_committed)
+                self._claim.is_stored = is_committed and self._result is not None
+            connection.left(is_committed)
             self._opened.pool.give(connection)
 
     def transaction(self) -> "Savepoint":
@@ -133,13 +139,16 @@ class Transaction(Statements):
         self, table_name: str, *, records: Iterable[Sequence[Any]], columns: Sequence[str] | None = None, schema_name: str | None = None
     ) -> str:
         """COPY rows in: the fastest way for hundreds or more."""
-        connection = await self._on_its_own()
+        if self._state is _NEW:
+            async with self:
+                return await self.copy_records_to_table(table_name, records=records, columns=columns, schema_name=schema_name)
+        connection = await self._begun()
         operation = connection.driver.copy_records_to_table(table_name, records=records, columns=columns, schema_name=schema_name)
         return await connection.run(connection.series_of(f"COPY {table_name}"), operation)
 
     async def cursor(self, query: str, *args: Any, prefetch: int = 50) -> AsyncIterator[Any]:
         """Rows as they come, `prefetch` at a time: `async for row in tx.cursor(...)`."""
-        connection = await self._on_its_own()
+        connection = await self._begun()
         series = connection.series_of(query)
         opened = await connection.run(series, _opening(connection, query, args))
         while rows := await connection.run(series, opened.fetch(prefetch)):
@@ -147,13 +156,13 @@ class Transaction(Statements):
                 yield row
 
     def session(self, **options: Any) -> AbstractAsyncContextManager[Any]:
-        """An SQLAlchemy AsyncSession in this transaction. options: of AsyncSession. Needs the extra `sqlalchemy`."""
+        """An SQLAlchemy AsyncSession in this block. options: of AsyncSession. Needs the extra `sqlalchemy`."""
         return self._opened.join_session(self, options)
 
     async def start(self) -> Any:
-        """The connection, taken if this is the first statement."""
-        if not self.is_open:
-            raise BlockMisuse("the block is over, or has not begun", hint="`async with db.write(...) as tx:`, and use tx inside")
+        """The block's connection, taken if this is the first statement."""
+        if self._state is not _OPEN:
+            raise BlockMisuse("the block is over" if self._state is _OVER else "the block has not begun", hint="`async with db.write(...) as tx:`, and use tx inside")
         if self._connection is not None:
             return self._connection
         if self._is_starting:
@@ -164,7 +173,7 @@ class Transaction(Statements):
             connection = pool.take() or await pool.wait_connection()
         finally:
             self._is_starting = False
-        connection.held(self._begin)
+        connection.prefix = self._begin
         self._connection = connection
         claim = current_claim.get()
         if claim is not None and claim.pool is pool and self._begin.writes and claim.begin():
@@ -172,46 +181,82 @@ class Transaction(Statements):
             await _claim_key(connection, claim)
         return connection
 
-    def _start_at_once(self) -> Any:
-        """`start` where it has nothing to wait for and nothing to claim, else None. Spares the usual block a coroutine."""
-        if not self.is_open or self._is_starting or current_claim.get() is not None:
-            return None
-        connection = self._opened.pool.take()
-        if connection is not None:
-            connection.held(self._begin)
-            self._connection = connection
-        return connection
-
-    async def begun_again(self) -> None:
-        """After a rollback inside of the block, which SQLAlchemy may ask for: the next statement begins anew."""
+    async def restart(self) -> None:
+        """Undo all so far, and begin again with the next statement: what SQLAlchemy asks for by `session.rollback()`."""
         if self._connection is not None:
             await self._connection.rollback()
-            self._connection.held(self._begin)
-
-    async def _on_its_own(self) -> Any:
-        connection = await self.start()
-        await connection.begin_now()
-        return connection
-
-    async def _rows(self, query: str, args: Sequence[Any], limit: int) -> list[Any]:
-        connection = self._connection
-        if connection is None:
-            connection = self._start_at_once() or await self.start()
-        return await connection.rows(query, args, limit)
-
-    async def _status(self, query: str, args: Sequence[Any]) -> str:
-        return await (await self.start()).status(query, args)
-
-    async def _many(self, query: str, args: Iterable[Sequence[Any]]) -> None:
-        await (await self.start()).many(query, args)
+            self._connection.prefix = self._begin
 
     async def command(self, text: str) -> None:
-        connection = await self._on_its_own()
+        connection = await self._begun()
         await connection.command(text)
 
     def next_savepoint(self) -> str:
         self._savepoints += 1
         return f"ramet_{self._savepoints % 8}"
+
+    async def _begun(self) -> Any:
+        """The connection with BEGIN sent, for what cannot carry it."""
+        connection = await self.start()
+        await connection.begin_now()
+        return connection
+
+    def _start_at_once(self) -> Any:
+        """`start` where it has nothing to wait for and nothing to claim, else None. Spares the usual block a coroutine."""
+        if self._state is not _OPEN or self._is_starting or current_claim.get() is not None:
+            return None
+        self._connection = connection = self._opened.pool.take()
+        if connection is not None:
+            connection.prefix = self._begin
+        return connection
+
+    def _rows(self, query: str, args: Sequence[Any], limit: int) -> Coroutine[Any, Any, list[Any]]:
+        connection = self._connection or self._start_at_once()
+        return connection.rows(query, args, limit) if connection is not None else self._other_rows(query, args, limit)
+
+    async def _other_rows(self, query: str, args: Sequence[Any], limit: int) -> list[Any]:
+        """Of a block that has to wait for its connection, and of a statement without a block."""
+        if self._state is not _NEW:
+            return await (await self.start()).rows(query, args, limit)
+        if self._begin is not self._opened.begin_write[None] or current_claim.get() is not None:
+            async with self:
+                return await self._other_rows(query, args, limit)
+        pool, write_once = self._opened.pool, self._opened.write_once
+        connection = pool.take() or await pool.wait_connection()
+        try:
+            connection.prefix = write_once
+            connection.may_have_run = True
+            return await connection.rows(query, args, limit)
+        except SchemaChanged:
+            connection.prefix = write_once
+            return await connection.rows(query, args, limit)
+        finally:
+            connection.prefix = None
+            connection.may_have_run = False
+            pool.give(connection)
+
+    async def _status(self, query: str, args: Sequence[Any]) -> str:
+        if self._state is not _NEW:
+            return await (await self.start()).status(query, args)
+        if self._begin is not self._opened.begin_write[None] or current_claim.get() is not None:
+            async with self:
+                return await self._status(query, args)
+        pool = self._opened.pool
+        connection = pool.take() or await pool.wait_connection()
+        try:
+            connection.prefix = self._opened.write_once
+            connection.may_have_run = True
+            return await connection.status(query, args)
+        finally:
+            connection.prefix = None
+            connection.may_have_run = False
+            pool.give(connection)
+
+    async def _many(self, query: str, args: Iterable[Sequence[Any]]) -> None:
+        if self._state is _NEW:
+            async with self:
+                return await self._many(query, args)
+        await (await self.start()).many(query, args)
 
 
 class Savepoint:

@@ -14,7 +14,7 @@ from ramet.edge.work import InFlight, Phase, Receive, Scope, Send, Work, monoton
 from ramet.errors import CallError
 from ramet.model.failure import Failure
 from ramet.observe import logs
-from ramet.observe.record import Record, Recorder
+from ramet.observe.record import Recorder
 
 logger = logging.getLogger("ramet.edge")
 log_enabled = logs.logger.isEnabledFor
@@ -53,19 +53,26 @@ class Desk:
 
     def admit(self, work: Work) -> None:
         """Raises Refused over the limit."""
-        if len(self.in_flight.works) >= (self.limits.max_sockets if work.is_stream else self.limits.max_requests):
+        in_flight = self.in_flight
+        is_full = (
+            len(in_flight.streams) >= self.limits.max_streams
+            if work.route.is_stream
+            else len(in_flight.requests) >= self.limits.max_requests
+        )
+        if is_full:
             raise Refused(problems.OVERLOADED)
-        self.in_flight.add(work)
+        in_flight.add(work)
 
     def finish(self, work: Work, scope: Scope, status: int) -> None:
         now = monotonic()
-        self.in_flight.works.discard(work)
+        self.in_flight.requests.discard(work)
+        if work.route.is_stream:
+            self.in_flight.streams.discard(work)
         if work.watched is not None:
             work.watched.cancel()
         context = work.context
-        self.recorder.finish(
-            Record(work.route.series(status), context.trace_id, context.span_id, work.parent_id, work.started), now, error
-        )
+        series = work.route.series(status)
+        self.recorder.finish(series, context.trace_id, context.span_id, work.parent_id, work.started, now, work.error)
         if log_enabled(logging.INFO):
             tell(work, scope, status, now)
 

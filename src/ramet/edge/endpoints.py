@@ -33,7 +33,7 @@ _JSON_HEADER = (b"content-type", responses.JSON)
 def handler_of(desk: Desk, endpoint: Endpoint, path: str, facade: Callable[..., Any] | None, face: Face) -> Handler:
     """path: with the prefix of all. facade: of the call behind it; None for a function that is no call."""
     budget_s = math.inf if endpoint.streams else min(desk.limits.deadline_s, endpoint.deadline_s)
-    route = Route(desk.recorder, endpoint.method, path, name=f"{endpoint.module}.{endpoint.name}", budget_s=budget_s, face=face)
+    route = Route(desk.recorder, endpoint.method, path, name=f"{endpoint.module}.{endpoint.name}", budget_s=budget_s, face=face, is_stream=endpoint.streams)
     binder = Binder(endpoint)
     if facade is None:
         assert endpoint.function is not None
@@ -123,7 +123,6 @@ def _stream(desk: Desk, endpoint: Endpoint, route: Route, binder: Binder, facade
     limits = desk.limits
 
     async def act(work: Work, scope: Scope, receive: Receive, send: Send, arguments: tuple[Any, ...]) -> int:
-        work.is_stream = True
         writer = StreamWriter(work, send, endpoint.status, events=responses.takes_events(_accept(scope)), write_s=limits.write_s)
         items: AsyncIterator[Any] = facade(*arguments)
         beating = asyncio.get_running_loop().create_task(writer.beat(limits.heartbeat_s))

@@ -99,11 +99,10 @@ class Ingress:
             self._add(module, prefix.rstrip("/"))
 
     def __repr__(self) -> str:
-        return f"<Ingress: {len(self._described)} endpoints, {len(self._mounted)} mounts, {len(self.in_flight.works)} requests in hand>"
+        return f"<Ingress: {len(self._described)} endpoints, {len(self._mounted)} mounts, {self.in_flight}>"
 
     def statistics(self) -> dict[str, int]:
-        streams = sum(work.is_stream for work in self.in_flight.works)
-        return {"requests": len(self.in_flight.works) - streams, "streams": streams}
+        return {"requests": len(self.in_flight.requests), "streams": len(self.in_flight.streams)}
 
     def _add(self, module: HttpModule, prefix: str) -> None:
         for endpoint in module.endpoints:

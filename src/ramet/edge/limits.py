@@ -19,7 +19,7 @@ class Limits:
     """Requests in hand at one time; further ones get 503. At 5 ms of work each, a thousand are the 5 s that a request may
     take: what waits longer is late anyway."""
 
-    max_sockets: int = 10_000
+    max_streams: int = 10_000
     """WebSockets and event streams open at one time. A guess: 10 KB each."""
 
     deadline_s: float = 5.0

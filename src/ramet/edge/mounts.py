@@ -51,7 +51,7 @@ class Mounted:
             is_socket = method == "WEBSOCKET"
             label = method if method in _KNOWN else "_OTHER"
             budget_s = math.inf if is_socket else self._budget_s
-            found = Route(self._desk.recorder, label, f"{self.mount.prefix}/*", name=f"{self.mount.module}.mount", budget_s=budget_s, face=self._face)
+            found = Route(self._desk.recorder, label, f"{self.mount.prefix}/*", name=f"{self.mount.module}.mount", budget_s=budget_s, face=self._face, is_stream=is_socket)
             self._routes[label] = found
         return found
 
@@ -60,7 +60,6 @@ class Mounted:
         is_socket = scope["type"] == "websocket"
         work = Work(self._route("WEBSOCKET" if is_socket else scope["method"]), headers, receive, asyncio.current_task())
         work.may_watch = False
-        work.is_stream = is_socket
         outer = current.get()
         current.set(work.context)
         answer = _Answer(work, send, self._desk.limits.write_s)

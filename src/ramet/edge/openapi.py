@@ -217,7 +217,8 @@ def _success(endpoint: Endpoint, schemas: _Schemas) -> dict[str, Any]:
     made: dict[str, Any] = {"description": "success"}
     result = _body_type(endpoint.result)
     if endpoint.streams:
-        item = {"description": "one item each, JSON", "schema": {"type": "string"}}
+        item = {"schema": {"type": "string"}}
+        made["description"] = "a stream of items, each as JSON in an event or a line"
         made["content"] = {"text/event-stream": item, "application/x-ndjson": item}
     elif _is_described(result):
         made["content"] = {"application/json": {"schema": schemas.of(result)}}

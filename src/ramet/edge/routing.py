@@ -1,7 +1,7 @@
 """From a method and a path to what serves it: a dict for fixed paths, a tree by segment for the others, then mounts.
 
-Fixed segments win over parameters. Among parameters of one position those whose type can refuse a text (int, UUID) are asked
-first; one that stands alone takes any text, so that a wrong one is answered with what is wrong (422) and not with 404.
+Fixed segments win over parameters. Among parameters of one position those whose type looks like the text (int, UUID) win; where
+none does, the first takes it all the same, so that a wrong text is answered with what is wrong (422) and not with 404.
 """
 
 import re
@@ -114,10 +114,10 @@ def _descend(
         return end
     if not segment:
         return None  # a parameter is never empty
-    is_alone = len(node.parameters) == 1
-    for pattern, below in node.parameters:
-        if is_alone or pattern.fullmatch(segment):
-            end = _descend(below, method, segments, at + 1, (*values, segment))
-            if end is not None:
-                return end
+    for takes_misfits in (False, True):
+        for pattern, below in node.parameters:
+            if (pattern.fullmatch(segment) is None) is takes_misfits:
+                end = _descend(below, method, segments, at + 1, (*values, segment))
+                if end is not None:
+                    return end
     return None

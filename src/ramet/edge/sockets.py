@@ -27,14 +27,13 @@ MAX_REASON_BYTES = 123
 
 def socket_handler(desk: Desk, endpoint: Endpoint, path: str, face: Face) -> Handler:
     assert endpoint.function is not None
-    route = Route(desk.recorder, "WEBSOCKET", path, name=f"{endpoint.module}.{endpoint.name}", budget_s=inf, face=face)
+    route = Route(desk.recorder, "WEBSOCKET", path, name=f"{endpoint.module}.{endpoint.name}", budget_s=inf, face=face, is_stream=True)
     binder = Binder(endpoint)
     function: Callable[..., Any] = endpoint.function
 
     async def serve(scope: Scope, receive: Receive, send: Send, values: tuple[str, ...]) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         work = Work(route, headers, receive, asyncio.current_task())
-        work.is_stream = True
         work.may_watch = False
         outer = current.get()
         current.set(work.context)

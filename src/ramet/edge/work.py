@@ -29,6 +29,7 @@ Send = Callable[[Any], Awaitable[None]]
 
 monotonic = time.monotonic
 _NO_ID = b""
+SAMPLED = 1
 
 
 class Phase(enum.Enum):
@@ -40,10 +41,21 @@ class Phase(enum.Enum):
 
 
 class Route:
-    """What all requests of one endpoint have in common. budget_s: inf where the work has no end of its own."""
+    """What all requests of one endpoint have in common.
+
+    budget_s: inf where the work has no end of its own. is_stream: it may go on for hours, and is counted apart.
+    """
 
     def __init__(
-        self, recorder: Recorder, method: str, template: str, *, name: str, budget_s: float, face: Face = OUTSIDE
+        self,
+        recorder: Recorder,
+        method: str,
+        template: str,
+        *,
+        name: str,
+        budget_s: float,
+        face: Face = OUTSIDE,
+        is_stream: bool = False,
     ) -> None:
         self.recorder = recorder
         self.method = method
@@ -51,6 +63,7 @@ class Route:
         self.name = name
         self.budget_s = budget_s
         self.face = face
+        self.is_stream = is_stream
         self._series: dict[int, Series] = {}
 
     def __repr__(self) -> str:
@@ -75,7 +88,7 @@ class Work:
         "context",
         "due",
         "ended_by",
-        "is_stream",
+        "error",
         "may_watch",
         "parent_id",
         "phase",
@@ -96,17 +109,16 @@ class Work:
         self.ended_by: Phase | None = None
         self.error = ""
         self.may_watch = True
-        self.is_stream = False
         self.watched: asyncio.Task[None] | None = None
         span_id = new_span_id()
-        parent_id, sampled = _NO_ID, True
+        parent_id, flags = _NO_ID, SAMPLED
         if b"traceparent" in headers and (parent := parse_traceparent(headers[b"traceparent"].decode("latin-1"))):
-            trace_id, parent_id, sampled = parent
+            trace_id, parent_id, flags = parent
         else:
             trace_id = new_trace_id()
         baggage = parse_baggage(headers[b"baggage"]) if b"baggage" in headers else None
         self.parent_id = parent_id
-        self.context = Context(self.due, route.budget_s, trace_id, span_id, sampled, route.face, "", None, None, baggage)
+        self.context = Context(self.due, route.budget_s, trace_id, span_id, flags, route.face, "", None, baggage)
 
     def __repr__(self) -> str:
         return f"<Work {self.route.method} {self.route.template}, {self.phase.value}, trace {self.context.trace_id.hex()}>"
@@ -120,39 +132,50 @@ class InFlight:
     """All work in hand; ends what is late."""
 
     def __init__(self) -> None:
-        self.works: set[Work] = set()
+        self.requests: set[Work] = set()
+        self.streams: set[Work] = set()
+        """WebSockets and endless responses."""
         self._timer: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
-        return f"<InFlight: {len(self.works)} requests>"
+        return f"<InFlight: {len(self.requests)} requests, {len(self.streams)} streams>"
 
     def add(self, work: Work) -> None:
-        self.works.add(work)
+        (self.streams if work.route.is_stream else self.requests).add(work)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
 
     def _sweep(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep) if self.works else None
+        works = [*self.requests, *self.streams]
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(SWEEP_S, self._sweep) if works else None
         now = monotonic()
-        for work in decide_late(self.works, now):
+        for work in decide_late(works, now):
             end(work, work.phase)
-        for work in self.works:
-            if work.may_watch and work.watched is None and work.ended_by is None and now - work.started >= SWEEP_S:
-                work.watched = asyncio.get_running_loop().create_task(_watch(work))
+        for work in decide_unwatched(works, now):
+            work.watched = loop.create_task(_watch(work))
 
     def end_streams(self) -> None:
-        """Streams have no end to wait for; their clients come back, to another instance."""
-        for work in list(self.works):
-            if work.is_stream:
-                end(work, Phase.DRAINED)
+        """They have no end to wait for; their clients come back, to another instance."""
+        for work in list(self.streams):
+            end(work, Phase.DRAINED)
 
     def end_all(self) -> None:
-        for work in list(self.works):
+        for work in [*self.requests, *self.streams]:
             end(work, Phase.DRAINED)
 
 
 def decide_late(works: Iterable[Work], now: float) -> list[Work]:
     return [work for work in works if work.due <= now and work.ended_by is None]
+
+
+def decide_unwatched(works: Iterable[Work], now: float) -> list[Work]:
+    """Those that have run for a sweep and would not notice if their client left."""
+    return [
+        work
+        for work in works
+        if work.may_watch and work.watched is None and work.ended_by is None and now - work.started >= SWEEP_S
+    ]
 
 
 def end(work: Work, reason: Phase) -> None:

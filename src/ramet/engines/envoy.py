@@ -126,9 +126,9 @@ class Envoy:
         Raises EngineBusy, EngineMissing, PortTaken, EngineRejected, or EngineFailed with the end of its log. Then, and when
         cancelled, it is not running, unless it was adopted.
         """
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock.acquire()
         try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock.acquire()
             self._launch = self._plan_launch()
             self._admin = Admin(Path(self._launch["admin_socket"]))
             found = await self._find_same()
@@ -136,6 +136,9 @@ class Envoy:
                 self._check_port(files)
                 self._write_all(files)
             await self._start_or_adopt(files, is_adoption=found is not None)
+        except OSError as error:  # our own writing: no space, no right, a read-only disk
+            self._lock.release()
+            raise EngineFailed(f"Envoy's directory cannot be written: {error}", where=self.directory) from error
         except BaseException:
             self._lock.release()
             raise

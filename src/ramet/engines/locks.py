@@ -22,7 +22,7 @@ class DirectoryLock:
         return f"<DirectoryLock {self._path}: {'held' if self._fd is not None else 'not held'}>"
 
     def acquire(self) -> None:
-        """Raises EngineBusy, which names the process that holds it. Holding it already is an error of the caller's."""
+        """Raises EngineBusy, which names the process that holds it, or OSError. Release it in either case."""
         assert self._fd is None, "acquired twice"
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -39,9 +39,9 @@ class DirectoryLock:
         except BaseException:
             os.close(fd)
             raise
+        self._fd = fd
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-        self._fd = fd
 
     def release(self) -> None:
         """Nothing happens if it is not held."""

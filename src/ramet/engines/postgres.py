@@ -125,8 +125,8 @@ class Postgres:
         end of its log. Then, and when cancelled, it is not running unless it ran before.
         """
         self._make_directory()
-        self._lock.acquire()
         try:
+            self._lock.acquire()
             self._account = self._choose_account()
             self._binaries = await asyncio.to_thread(
                 postgres_binaries.prepare, self._source, account=self._account, cache=self._cache
@@ -266,7 +266,7 @@ class Postgres:
     def _choose_socket_directory(self, before: Path) -> Path:
         run = self.directory / "run"
         account = self._account or Account(os.geteuid(), os.getegid())
-        if before != run and _is_private(before, account):
+        if _is_ours_under_tmp(before, account):
             return before
         run.mkdir(mode=0o700, exist_ok=True)
         chosen = socket_directory(run, longest_name=LONGEST_SOCKET_NAME, is_usable=accounts.is_reachable(run, self._account))
@@ -305,8 +305,10 @@ class Postgres:
         return ((mode.value, patience_s), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
 
 
-def _is_private(directory: Path, account: Account) -> bool:
-    """Whether this is a directory that the account owns and only it may enter, and no link to one."""
+def _is_ours_under_tmp(directory: Path, account: Account) -> bool:
+    """Whether this is a directory that an earlier start made under /tmp, still private to the account, and no link to one."""
+    if directory.parent != Path("/tmp") or not directory.name.startswith("ramet-"):  # noqa: S108  (only compared)
+        return False
     try:
         status = directory.lstat()
     except OSError:

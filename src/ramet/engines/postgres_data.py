@@ -144,13 +144,31 @@ def find_postmaster(data: Path, known: Identity | None) -> Identity | None:
 
 
 def forget_stranger(data: Path) -> None:
-    """Remove a pid file whose number belongs to some other program now: PostgreSQL would take that program for its server.
+    """Remove a pid file that would keep PostgreSQL from starting, although no server runs here.
 
-    One whose process is gone is left to PostgreSQL, which also looks for backends that outlived it.
+    It starts over a file whose number nobody has. But the number may have gone to some other program, or be that of a server
+    that ended and that nobody reaps, as in a container whose first process does not care; or a full disk left the file empty.
+    That backends may have outlived their server is not told by this file: PostgreSQL itself looks for users of the directory's
+    shared memory.
     """
+    path = data / "postmaster.pid"
     postmaster = read_postmaster(data)
-    if postmaster is not None and identify(postmaster.pid) is not None and HERE.exists() and not _works_in(postmaster.pid, data):
-        (data / "postmaster.pid").unlink(missing_ok=True)
+    if postmaster is None:
+        path.unlink(missing_ok=True)
+    elif _is_number_in_use(postmaster.pid):
+        has_ended = identify(postmaster.pid) is None
+        if has_ended or (HERE.exists() and not _works_in(postmaster.pid, data)):
+            path.unlink(missing_ok=True)
+
+
+def _is_number_in_use(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _works_in(pid: int, data: Path) -> bool:

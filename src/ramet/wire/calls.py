@@ -4,8 +4,7 @@
     RESULT   value                                                    or, WITH_CAUSAL, [causal token, value]
     FAILURE  {kind, name, message, payload, may_have_run, trace, hint}
 
-A frame is written straight into the connection's out-buffer behind its header, so that a value is encoded once and copied
-never. Arguments that do not fit are found by encoding each alone, which only the error path pays for.
+Arguments that do not fit are found by encoding each alone, which only the error path pays for.
 """
 
 import re
@@ -17,7 +16,7 @@ import msgspec
 from ramet.errors import BadAnswer, BadArgument
 from ramet.model.contract import CallContract, Parameter
 from ramet.wire import values
-from ramet.wire.frames import HEADER, HEADER_BYTES, LENGTH_BYTES
+from ramet.wire.frames import HEADER, HEADER_BYTES, LENGTH_BYTES, WITH_CAUSAL, Kind
 
 
 class Extras(msgspec.Struct, omit_defaults=True, frozen=True):
@@ -33,8 +32,10 @@ Head = tuple[int, bytes, bytes, int, Extras | None]
 HEAD_ITEMS = 5
 _PATH = re.compile(r" - at `\$\[(\d+)\](.*)`$")
 _NAMED_PATH = re.compile(r" - at `\$\[\d+\]\.(\w+)(.*)`$")
-_encode_into = values.ENCODER.encode_into
-_after_length = HEADER_BYTES - LENGTH_BYTES
+_AFTER_LENGTH = HEADER_BYTES - LENGTH_BYTES
+_CALL = int(Kind.CALL)
+_encode = values.ENCODER.encode
+_pack = HEADER.pack
 
 
 class CallCodec:
@@ -60,38 +61,21 @@ class CallCodec:
 
     # Arguments
 
-    def write_call(
-        self,
-        out: bytearray,
-        kind: int,
-        flags: int,
-        index: int,
-        number: int,
-        body: object,
-        max_bytes: int,
-        args: tuple[Any, ...],
-    ) -> None:
-        """Append a CALL frame to `out`. `body` is the head and the arguments, or with BY_NAME the head and their map.
-
-        Raises BadArgument, with `out` as it was.
-        """
-        start = len(out)
-        out += _BLANK_HEADER
+    def encode_call(self, flags: int, index: int, number: int, body: object, max_bytes: int, args: tuple[Any, ...]) -> bytes:
+        """A CALL frame. `body` is the head and the arguments, or with BY_NAME the head and their map. Raises BadArgument."""
         try:
-            _encode_into(body, out, -1)
+            encoded = _encode(body)
         except values.ENCODE_ERRORS as error:
-            del out[start:]
             raise self._bad_argument(args, error) from error
-        length = len(out) - start - LENGTH_BYTES
+        length = len(encoded) + _AFTER_LENGTH
         if length > max_bytes:
-            del out[start:]
             raise BadArgument(
                 f"the arguments are {length} bytes, at most {max_bytes} fit a frame",
                 may_have_run=False,
                 call=self.contract.qualified,
                 hint="send it in parts, or store it and send its key",
             )
-        HEADER.pack_into(out, start, length, kind, flags, index, number)
+        return _pack(length, _CALL, flags, index, number) + encoded
 
     def named(self, args: tuple[Any, ...]) -> dict[str, Any]:
         """The arguments that differ from their defaults, by name: an older callee may not know the others."""
@@ -135,36 +119,23 @@ class CallCodec:
 
     # Results
 
-    def write_result(
-        self,
-        out: bytearray,
-        kind: int,
-        flags: int,
-        number: int,
-        value: Any,
-        causal: Mapping[str, int] | None,
-        max_bytes: int,
-    ) -> None:
-        """Append a RESULT or CHUNK frame. Raises BadAnswer, with `out` as it was."""
-        start = len(out)
-        out += _BLANK_HEADER
+    def encode_result(self, kind: int, number: int, value: Any, causal: Mapping[str, int] | None, max_bytes: int) -> bytes:
+        """A RESULT or CHUNK frame. Raises BadAnswer."""
         try:
-            if self._result_guard:
+            if self._result_guard is not None:
                 self._result_guard(value)
-            _encode_into(value if causal is None else (causal, value), out, -1)
+            encoded = _encode(value if causal is None else (causal, value))
         except (*values.ENCODE_ERRORS, AttributeError) as error:
-            del out[start:]
             raise BadAnswer(f"the result: {_reason(error, value)}", may_have_run=True, call=self.contract.qualified) from error
-        length = len(out) - start - LENGTH_BYTES
+        length = len(encoded) + _AFTER_LENGTH
         if length > max_bytes:
-            del out[start:]
             raise BadAnswer(
                 f"the result is {length} bytes, at most {max_bytes} fit a frame",
                 may_have_run=True,
                 call=self.contract.qualified,
                 hint="declare it as AsyncIterator[T] and stream it",
             )
-        HEADER.pack_into(out, start, length, kind, flags, 0, number)
+        return _pack(length, kind, 0 if causal is None else WITH_CAUSAL, 0, number) + encoded
 
     def read_result(self, body: bytes) -> Any:
         try:
@@ -267,7 +238,6 @@ def decode_failure(body: bytes) -> FailureBody:
     return _FAILURE_DECODER.decode(body)
 
 
-_BLANK_HEADER = bytes(HEADER_BYTES)
 _EMPTY_HEAD: Head = (0, b"", b"", 0, None)
 
 

@@ -72,7 +72,7 @@ class Context:
     """
 
     __slots__ = (
-        "_causal",
+        "noted",
         "baggage",
         "budget_s",
         "caller",
@@ -111,11 +111,12 @@ class Context:
         self.baggage = baggage
         self.wanted = wanted
         self.root = root
-        self._causal: Causal | None = None
+        self.noted: Causal | None = None
+        """The token, in the root; read it as `causal` or `seen`."""
 
     def derive(self, **changes: Any) -> "Context":
         """The same but for `changes`."""
-        fields = {name: getattr(self, name) for name in Context.__slots__ if name != "_causal"}
+        fields = {name: getattr(self, name) for name in Context.__slots__ if name != "noted"}
         return Context(**(fields | {"root": self.root or (None if self is NOTHING else self)} | changes))
 
     @property
@@ -124,18 +125,18 @@ class Context:
         root = self.root or self
         if root is NOTHING:
             return Causal()  # nobody's: code outside of a request remembers nothing
-        if root._causal is None:
-            root._causal = Causal()
-        return root._causal
+        if root.noted is None:
+            root.noted = Causal()
+        return root.noted
 
     @property
     def seen(self) -> Causal | None:
         """The request's token, or None while nothing has been noted."""
-        return (self.root or self)._causal
+        return (self.root or self).noted
 
     def begin_causal(self, known: Mapping[str, int] | None) -> None:
         """Start from what the caller had seen."""
-        self._causal = Causal(known)
+        self.noted = Causal(known)
 
     def __repr__(self) -> str:
         return f"<Context of {self.face.name or 'outside'}, trace {self.trace_id.hex() or '-'}, called by {self.caller or 'outside'}>"
