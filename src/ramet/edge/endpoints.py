@@ -54,7 +54,7 @@ def _call(desk: Desk, endpoint: Endpoint, route: Route, binder: Binder, facade: 
     body_s, max_headers = desk.limits.body_s, desk.limits.max_headers
     status = success_status(endpoint)
     is_empty = endpoint.result in {None, type(None)}
-    head = b"" if status in responses.WITHOUT_BODY else b"content-type: application/json\r\ncontent-length: "
+    head = "" if status in responses.WITHOUT_BODY else "content-type: application/json\r\ncontent-length: "
 
     async def serve(scope: Scope, receive: Receive, send: Send, values: tuple[str, ...]) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -82,11 +82,7 @@ def _call(desk: Desk, endpoint: Endpoint, route: Route, binder: Binder, facade: 
             payload = b"" if is_empty else encode(result)
             work.due = math.inf
             work.may_watch = False
-            if exchange is None or not exchange.respond(
-                status,
-                b"%b%d\r\ntraceparent: %b\r\n" % (head, len(payload), context.traceparent.encode()) if head else b"traceparent: %b\r\n" % context.traceparent.encode(),
-                payload,
-            ):
+            if exchange is None or not exchange.respond(status, responses.head_of(context, head, len(payload)), payload):
                 sent = [responses.trace_header(context)] if is_empty else [_JSON_HEADER, responses.trace_header(context)]
                 await responses.send_whole(send, status, sent, payload, is_head=scope["method"] == "HEAD")
         except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001  (what a request ends with is a value here: its answer)

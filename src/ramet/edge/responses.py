@@ -23,6 +23,12 @@ def trace_header(context: Context) -> tuple[bytes, bytes]:
     return b"traceparent", context.traceparent.encode()
 
 
+def head_of(context: Context, head: str, length: int) -> bytes:
+    """Header lines of a whole response. head: those that never change, up to the length; empty where there is no body."""
+    trace = f"traceparent: 00-{context.trace_id.hex()}-{context.span_id.hex()}-{context.trace_flags:02x}\r\n"
+    return f"{head}{length}\r\n{trace}".encode() if head else trace.encode()
+
+
 async def send_whole(send: Send, status: int, headers: Headers, body: bytes, *, is_head: bool = False) -> None:
     """is_head: all but the body, as HEAD wants it."""
     if status not in WITHOUT_BODY:

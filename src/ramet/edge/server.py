@@ -30,6 +30,8 @@ DRAIN_DELAY_S = 5.0
 workers."""
 GRACE_S = 10.0
 """For what is in hand: the longest deadline, twice."""
+LAST_WORDS_S = 1.0
+"""For what is ended at the end of the grace to say so."""
 TICK_S = 1.0
 
 
@@ -97,8 +99,9 @@ class Server:
         self._listener.setblocking(False)
         self._renew_date()
         loop = asyncio.get_running_loop()
-        make = lambda: Connection(self._config, self._state, {}, loop)  # noqa: E731
-        self._acceptor = await loop.create_server(make, sock=self._listener, backlog=BACKLOG)
+        self._acceptor = await loop.create_server(
+            lambda: Connection(self._config, self._state, loop), sock=self._listener, backlog=BACKLOG
+        )
         self._ticker = loop.create_task(self._tick())
         self.stage = Stage.SERVING
         logger.info("edge.serving", extra={"address": self.address})
@@ -135,20 +138,29 @@ class Server:
         for connection in list(self._state.connections):
             connection.shutdown()
         self._ingress.in_flight.end_streams()
-        until = time.monotonic() + grace_s
-        while self._state.tasks and time.monotonic() < until:
-            await asyncio.wait(list(self._state.tasks), timeout=until - time.monotonic())
-        if self._state.tasks:
-            logger.warning("edge.unfinished", extra={"requests": len(self._state.tasks)})
+        if not await self._wait_idle(grace_s):
+            logger.warning("edge.unfinished", extra={"requests": len(self._tasks())})
             self._ingress.in_flight.end_all()
-            await asyncio.wait(list(self._state.tasks), timeout=1.0)
-        for task in list(self._state.tasks):
+            await self._wait_idle(LAST_WORDS_S)
+        for task in self._tasks():
             task.cancel()
         for connection in list(self._state.connections):
             connection.transport.close()
         self._ticker.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._ticker
+
+    def _tasks(self) -> "list[asyncio.Task[None]]":
+        """Of all requests and WebSockets in hand."""
+        connections = [each for each in self._state.connections if isinstance(each, Connection)]
+        return [*(each.task for each in connections if each.task), *self._state.tasks]
+
+    async def _wait_idle(self, limit_s: float) -> bool:
+        until = time.monotonic() + limit_s
+        while (tasks := self._tasks()) and (left_s := until - time.monotonic()) > 0:
+            await asyncio.wait(tasks, timeout=left_s)
+            await asyncio.sleep(0)  # their connections learn of it
+        return not tasks
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()

@@ -84,41 +84,25 @@ class Work:
     is not complete yet, after which servers tell of a client that left as well.
     """
 
-    __slots__ = (
-        "context",
-        "due",
-        "ended_by",
-        "error",
-        "may_watch",
-        "parent_id",
-        "phase",
-        "receive",
-        "route",
-        "started",
-        "task",
-        "watched",
-    )
+    # Not set until they change: most requests end before any of them does.
+    phase = Phase.RUNNING
+    ended_by: Phase | None = None
+    error = ""
+    may_watch = True
+    watched: "asyncio.Task[None] | None" = None
 
     def __init__(self, route: Route, headers: dict[bytes, bytes], receive: Receive, task: "asyncio.Task[Any] | None") -> None:
         self.route = route
         self.started = started = monotonic()
         self.receive = receive
         self.task = task
-        self.phase = Phase.RUNNING
-        self.due = started + route.budget_s
-        self.ended_by: Phase | None = None
-        self.error = ""
-        self.may_watch = True
-        self.watched: asyncio.Task[None] | None = None
-        span_id = new_span_id()
-        parent_id, flags = _NO_ID, SAMPLED
+        self.due = due = started + route.budget_s
         if b"traceparent" in headers and (parent := parse_traceparent(headers[b"traceparent"].decode("latin-1"))):
-            trace_id, parent_id, flags = parent
+            trace_id, self.parent_id, flags = parent
         else:
-            trace_id = new_trace_id()
+            trace_id, self.parent_id, flags = new_trace_id(), _NO_ID, SAMPLED
         baggage = parse_baggage(headers[b"baggage"]) if b"baggage" in headers else None
-        self.parent_id = parent_id
-        self.context = Context(self.due, route.budget_s, trace_id, span_id, flags, route.face, "", None, baggage)
+        self.context = Context(due, route.budget_s, trace_id, new_span_id(), flags, route.face, "", None, baggage)
 
     def __repr__(self) -> str:
         return f"<Work {self.route.method} {self.route.template}, {self.phase.value}, trace {self.context.trace_id.hex()}>"

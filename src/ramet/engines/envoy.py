@@ -172,6 +172,7 @@ class Envoy:
             with contextlib.suppress(OSError):  # it does not answer, so there is nothing to wait for
                 await self._drain(drain_s)
         await self._supervisor.stop()
+        self._admin.forget()
         self._lock.release()
 
     async def detach(self) -> None:
@@ -193,6 +194,7 @@ class Envoy:
             *("--drain-time-s", str(max(1, math.ceil(self._drain_s)))),
             *("--drain-strategy", "immediate"),
             *("--log-level", "warning"),
+            "--reject-unknown-dynamic-fields",  # by default a field that it does not know is passed over in silence
             "--disable-hot-restart",  # no shared memory, and no number that two Envoys of one machine could both choose
         ]
         bootstrap = envoy_config.render_bootstrap(node=self._node, admin_socket=socket)

@@ -109,6 +109,10 @@ class Admin:
         """Ask every client to leave after its answer; go on accepting until the drain time is over."""
         await self._ask("POST", "/drain_listeners?graceful")
 
+    def forget(self) -> None:
+        """Remove the socket, which Envoy leaves behind."""
+        self._socket.unlink(missing_ok=True)
+
     async def stats(self, pattern: str) -> dict[str, str]:
         """Counters, gauges and texts whose name matches. Raises OSError if it does not answer."""
         _, text = await self._ask("GET", f"/stats?filter={quote(pattern)}")

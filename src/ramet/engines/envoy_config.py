@@ -148,6 +148,7 @@ def _route_table(routes: Sequence[Route]) -> dict[str, Any]:
         "@type": f"{_TYPE}.config.route.v3.RouteConfiguration",
         "name": INGRESS,
         "virtual_hosts": [{"name": INGRESS, "domains": ["*"], "routes": rendered}],
+        "request_headers_to_remove": ["x-envoy-external-address"],  # the same is in x-forwarded-for
         "validate_clusters": False,  # clusters come in a file of their own, before this one
     }
 
@@ -177,7 +178,7 @@ def _route(route: Route, retry_on: str, *, headers: list[dict[str, Any]]) -> dic
                     "typed_config": {"@type": f"{_TYPE}.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
                 }
             ],
-            "host_selection_retry_max_attempts": 3,
+            "host_selection_retry_max_attempts": 10,  # picks by chance: of two hosts, 3 tries find the other 7 times in 8
         }
     return {"match": match, "route": action}
 

@@ -238,7 +238,7 @@ class Postgres:
         assert self._binaries is not None
         self._choose_address()
         self._configure()
-        postgres_data.forget_stranger(self.data)
+        postgres_data.forget_stranger(self.data, self.socket_directory)
         return Command(
             argv=[self._binaries["postgres"], "-D", postgres_data.path_for(self.data, self._account)],
             directory=self.data,

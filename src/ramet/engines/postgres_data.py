@@ -8,6 +8,7 @@ the process is placed in the directory before it changes its account, and is tol
 the path can be walked, the path is used, because it reads better in `ps`.
 """
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -20,7 +21,7 @@ from pathlib import Path
 from ramet.engines.accounts import Account, is_reachable, owner_of
 from ramet.engines.errors import EngineFailed, EngineUnfit
 from ramet.engines.files import read_tail, size_of, write_whole
-from ramet.engines.identity import Identity, identify
+from ramet.engines.identity import Identity, identify, read_pidfile, write_pidfile
 from ramet.engines.postgres_binaries import Binaries
 from ramet.engines.processes import Command, Process
 
@@ -29,6 +30,7 @@ CONFIGURATION = "ramet.conf"
 SUPERUSER = "ramet"
 
 _MAKING = ".data-"
+_KILL = ((signal.SIGKILL, 5.0),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,11 @@ def check(data: Path, binaries: Binaries) -> None:
 
 async def create(data: Path, *, binaries: Binaries, account: Account | None, password: str, log: Path) -> None:
     """Run initdb. Raises EngineFailed with its words; then, and when cancelled, nothing is left."""
-    for left in data.parent.glob(f"{_MAKING}*"):
-        shutil.rmtree(left)
+    pidfile = data.parent / "initdb.pid"
+    orphan = read_pidfile(pidfile)
+    if orphan is not None:  # our predecessor was killed, and its initdb works on
+        await Process.adopt("initdb", orphan).stop(_KILL)
+    await _remove_leftovers(data.parent)
     start = size_of(log)
     async with _directory_in(data.parent, account) as making:
         with tempfile.TemporaryFile() as secret:  # open, unlinked: the password is on no command line and in no directory
@@ -101,7 +106,7 @@ async def create(data: Path, *, binaries: Binaries, account: Account | None, pas
                 account=account,
                 pass_fds=[secret.fileno()],
             )
-            status = await _run(command)
+            status = await _run(command, pidfile)
         if status != 0:
             raise _initdb_failed(status, data, log, start)
         with (making / "postgresql.conf").open("a", encoding="utf-8") as file:
@@ -143,22 +148,25 @@ def find_postmaster(data: Path, known: Identity | None) -> Identity | None:
     return identity if identity is not None and _works_in(postmaster.pid, data) else None
 
 
-def forget_stranger(data: Path) -> None:
-    """Remove a pid file that would keep PostgreSQL from starting, although no server runs here.
+def forget_stranger(data: Path, sockets: Path) -> None:
+    """Remove lock files that would keep PostgreSQL from starting, although no server runs here.
+
+    sockets: its socket directory, which nobody shares.
 
     It starts over a file whose number nobody has. But the number may have gone to some other program, or be that of a server
     that ended and that nobody reaps, as in a container whose first process does not care; or a full disk left the file empty.
-    That backends may have outlived their server is not told by this file: PostgreSQL itself looks for users of the directory's
+    That backends may have outlived their server is not told by these files: PostgreSQL itself looks for users of the directory's
     shared memory.
     """
-    path = data / "postmaster.pid"
     postmaster = read_postmaster(data)
     if postmaster is None:
-        path.unlink(missing_ok=True)
+        (data / "postmaster.pid").unlink(missing_ok=True)
+    elif _may_serve(postmaster.pid, data):
+        return
     elif _is_number_in_use(postmaster.pid):
-        has_ended = identify(postmaster.pid) is None
-        if has_ended or (HERE.exists() and not _works_in(postmaster.pid, data)):
-            path.unlink(missing_ok=True)
+        (data / "postmaster.pid").unlink(missing_ok=True)
+    for left in sockets.glob(".s.PGSQL.*"):
+        left.unlink(missing_ok=True)
 
 
 def _is_number_in_use(pid: int) -> bool:
@@ -171,11 +179,27 @@ def _is_number_in_use(pid: int) -> bool:
     return True
 
 
+def _may_serve(pid: int, data: Path) -> bool:
+    """Whether this process could be the directory's server; in doubt, where the system has no /proc, it is."""
+    return identify(pid) is not None and (not HERE.exists() or _works_in(pid, data))
+
+
 def _works_in(pid: int, data: Path) -> bool:
     try:
         return Path(f"/proc/{pid}/cwd").samefile(data)
     except OSError:
         return False
+
+
+async def _remove_leftovers(parent: Path) -> None:
+    """What an interrupted attempt made. Its last processes may be dying still, and write while we remove: a few tries."""
+    for _ in range(20):
+        leftovers = list(parent.glob(f"{_MAKING}*"))
+        for left in leftovers:
+            shutil.rmtree(left, ignore_errors=True)
+        if not any(left.exists() for left in leftovers):
+            return
+        await asyncio.sleep(0.02)
 
 
 @contextlib.asynccontextmanager
@@ -189,12 +213,13 @@ async def _directory_in(parent: Path, account: Account | None) -> AsyncGenerator
         shutil.rmtree(path, ignore_errors=True)
 
 
-async def _run(command: Command) -> int | None:
+async def _run(command: Command, pidfile: Path) -> int | None:
     process = Process.start("initdb", command)
     try:
+        write_pidfile(pidfile, process.identity)
         return await process.wait_exit()
     finally:
-        await process.stop(((signal.SIGKILL, 5.0),))
+        await process.stop(_KILL)
 
 
 def _initdb_failed(status: int | None, data: Path, log: Path, start: int) -> EngineFailed:

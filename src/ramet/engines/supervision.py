@@ -123,9 +123,8 @@ class Supervisor:
         assert self._keeper is None, "started twice"
         try:
             found = self._find()
-            if found is not None:
-                await self._adopt(found)
-            else:
+            adopted = found is not None and await self._adopt(found)
+            if not adopted:
                 await self._launch()
         except BaseException:
             if self._process is not None and self._process.is_running:
@@ -133,7 +132,7 @@ class Supervisor:
             self._change(Status.STOPPED)
             raise
         self._keeper = asyncio.create_task(self._keep(), name=f"keep {self.name}")
-        return found is not None
+        return adopted
 
     async def stop(self, steps: Sequence[StopStep] | None = None) -> None:
         """Nothing happens if it is stopped. `steps` replaces the signals and times given at the beginning, this once."""
@@ -164,11 +163,18 @@ class Supervisor:
                 await self._keeper
             self._keeper = None
 
-    async def _adopt(self, identity: Identity) -> None:
+    async def _adopt(self, identity: Identity) -> bool:
+        """False if it ended meanwhile: it was already dying when it was found."""
         self._change(Status.STARTING, f"adopting process {identity.pid}")
         self._process = Process.adopt(self.name, identity)
         write_pidfile(self._pidfile, identity)
-        await self._wait_ready(self._process)
+        try:
+            await self._wait_ready(self._process)
+        except EngineFailed:
+            if self._process.is_running:
+                raise
+            return False
+        return True
 
     async def _launch(self) -> None:
         self._change(Status.STARTING)
