@@ -1,4 +1,4 @@
-"""Which endpoint takes a call: the better of two drawn at random. Pure.
+"""Which endpoint takes a call: the better of two drawn at random.
 
 Power of two choices (Mitzenmacher, 2001): nearly as even as asking all, without the herd that follows the single best. Better is
 the smaller product of smoothed latency and calls in flight, the new one included, so that both a slow and a busy one are avoided.
@@ -7,6 +7,9 @@ the smaller product of smoothed latency and calls in flight, the new one include
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
+FADING = 0.98
+"""What remains of an endpoint's known latency each time it is passed over. Otherwise one slow answer would be held against it for
+ever, since nobody would ask again: one that is ten times slower is asked for about every hundredth call."""
 SMOOTHING = 0.2
 """Weight of the newest latency. A guess: five calls and an endpoint is known."""
 
@@ -35,6 +38,7 @@ def pick(ready: Sequence[T], chance: Callable[[], float]) -> T | None:
     one, other = ready[first], ready[second]
     if one.latency_s * (one.in_flight + 1) > other.latency_s * (other.in_flight + 1):
         one, other = other, one
+    other.latency_s *= FADING
     if one.in_flight < one.limit:
         return one
     if other.in_flight < other.limit:

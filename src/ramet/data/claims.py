@@ -1,10 +1,21 @@
-"""What a running `once` call has done about its key. Light: `import ramet` loads this."""
+"""What a running `once` call has done about its key, and the ledger's statements. Light: `import ramet` loads this. See `once`."""
 
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
 from ramet.data.errors import BlockMisuse
+
+
+LEDGER_TABLE = """\
+CREATE TABLE IF NOT EXISTS ramet_once (
+    call text, key text, result bytea, due timestamptz NOT NULL, created timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT ramet_once_pkey PRIMARY KEY (call, key)
+)"""
+"""result: NULL until the outcome is known. due: by then the call has ended, one way or another."""
+LEDGER_KEY = "ramet_once_pkey"
+CLAIM = "INSERT INTO ramet_once (call, key, due) VALUES ($1, $2, clock_timestamp() + $3 * interval '1 second')"
+RESULT = "UPDATE ramet_once SET result = $3 WHERE call = $1 AND key = $2"
 
 
 class Replay(BaseException):
@@ -18,12 +29,12 @@ class Claim:
           ^                                                  │ └─(the key is there already)──> replay
           └───────────────(the block is rolled back)─────────┘
 
-    is_stored: the outcome is in the ledger as well, because the block wrote it before its commit.
+    stored: the outcome as it is in the ledger already, because the block wrote it before its commit.
     """
 
     FREE, CLAIMING, CLAIMED, REPLAY = "free", "claiming", "claimed", "replay"
 
-    __slots__ = ("call", "encode", "is_stored", "key", "pool", "state")
+    __slots__ = ("call", "encode", "key", "pool", "state", "stored")
 
     def __init__(self, pool: object, call: str, key: str, encode: Callable[[Any], bytes]) -> None:
         self.pool = pool
@@ -31,7 +42,7 @@ class Claim:
         self.key = key
         self.encode = encode
         self.state = Claim.FREE
-        self.is_stored = False
+        self.stored: bytes | None = None
 
     def __repr__(self) -> str:
         return f"<Claim of {self.call} under {self.key}: {self.state}>"

@@ -12,15 +12,12 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
-from ramet.data.claims import Claim, current_claim
+from ramet.data.claims import CLAIM, LEDGER_KEY, RESULT, Claim, current_claim
 from ramet.data.errors import BlockMisuse, SchemaChanged, UniqueViolation
 from ramet.data.queries import Blocks, Opened, Statements
 
 T = TypeVar("T")
 
-CLAIM = "INSERT INTO ramet_once (call, key, due) VALUES ($1, $2, clock_timestamp() + $3 * interval '1 second')"
-RESULT = "UPDATE ramet_once SET result = $3 WHERE call = $1 AND key = $2"
-LEDGER_KEY = "ramet_once_pkey"
 _NEW, _OPEN, _OVER = "new", "open", "over"
 
 
@@ -116,7 +113,7 @@ class Transaction(Statements):
             self._connection = None
             if self._claim is not None:
                 self._claim.ended(is_committed=is_committed)
-                self._claim.is_stored = is_committed and self._result is not None
+                self._claim.stored = self._result if is_committed else None
             connection.left(is_committed)
             self._opened.pool.give(connection)
 
