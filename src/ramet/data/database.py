@@ -49,6 +49,13 @@ class Database:
         self._opened = self._run = None
 
     @property
+    def opened(self) -> Opened:
+        """For the parts of `data`. Raises DatabaseNotBound."""
+        if self._opened is None:
+            raise self._not_bound()
+        return self._opened
+
+    @property
     def is_bound(self) -> bool:
         return self._opened is not None
 
@@ -101,6 +108,9 @@ class Database:
             return KeyMisuse(f"db.{method}() of `{self.module}` needs the key `{self.key}`", hint=f"db.{method}({self.key})")
         if self.key is None and not (key is _NO_KEY or key is None):
             return KeyMisuse(f"db.{method}({key!r}) of `{self.module}`, which declares no key", hint='module.database(key="...")')
+        return self._not_bound()
+
+    def _not_bound(self) -> DatabaseNotBound:
         return DatabaseNotBound(
             f"the database of `{self.module}` is not open in this process",
             hint="an instance that hosts the module opens it; in a script or test, `ramet.data.opening.open_database(db, address)`",

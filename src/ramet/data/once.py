@@ -24,8 +24,9 @@ from typing import Any, Protocol
 
 from ramet.data import errors
 from ramet.data.claims import RESULT, Claim, Replay, current_claim
-from ramet.data.database import Database
-from ramet.data.pool import Pool
+from ramet.data.queries import Opened
+from ramet.data.reads import Read
+from ramet.data.transactions import Transaction
 
 logger = logging.getLogger("ramet.data")
 
@@ -50,19 +51,18 @@ class Outcomes(Protocol):
 
 
 class DurableLedger:
-    """A `ramet.calls.ledger.Ledger`. database: of the module whose calls these are; without a key."""
+    """A `ramet.calls.ledger.Ledger`. opened: the database of the module whose calls these are."""
 
     is_durable = True
 
-    def __init__(self, database: Database, pool: Pool, outcomes: Outcomes, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        self._database = database
-        self._pool = pool
+    def __init__(self, opened: Opened, outcomes: Outcomes, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self._opened = opened
         self._outcomes = outcomes
         self._sleep = sleep
         self._running: dict[tuple[str, str], asyncio.Future[None]] = {}
 
     def __repr__(self) -> str:
-        return f"<DurableLedger of {self._database.module}: {len(self._running)} calls running>"
+        return f"<DurableLedger of {self._opened.pool!r}: {len(self._running)} calls running>"
 
     async def once(self, call: str, key: str, work: Callable[[], Awaitable[Any]]) -> Any:
         """The result of `work`, or of the run that had this key before. Raises what that run raised, or OutcomeUnknown."""
@@ -84,24 +84,20 @@ class DurableLedger:
     async def _once(self, call: str, key: str, work: Callable[[], Awaitable[Any]]) -> Any:
         if await self._look(call, key) is not None:
             return await self._outcome_of(call, key)
-        claim = Claim(self._pool, call, key, lambda value: _RETURNED + self._outcomes.encode_result(call, value))
-        outer = current_claim.get()
-        current_claim.set(claim)
+        claim = Claim(self._opened.pool, call, key, lambda value: _RETURNED + self._outcomes.encode_result(call, value))
         try:
-            value = await work()
+            value = await _under(claim, work)
         except Replay:
             if claim.state is not Claim.REPLAY:
                 raise
         except Exception as error:
-            if claim.state is not Claim.REPLAY:  # else: made by code that has caught Replay, of a run that has no effect
+            if claim.state is not Claim.REPLAY:  # else it is of a run without effect, which has caught Replay
                 await self._store_error(claim, error)
                 raise
         else:
             if claim.state is not Claim.REPLAY:
                 await self._store_result(claim, value)
                 return value
-        finally:
-            current_claim.set(outer)
         return await self._outcome_of(call, key)
 
     async def _store_result(self, claim: Claim, value: Any) -> None:
@@ -142,9 +138,16 @@ class DurableLedger:
         return self._outcomes.decode_result(call, stored[1:])
 
     async def _look(self, call: str, key: str) -> Any:
-        connection = self._pool.take() or await self._pool.wait_connection()
-        try:
-            rows = await connection.rows(_LOOK, (call, key), 1)
-        finally:
-            self._pool.give(connection)
-        return rows[0] if rows else None
+        return await Read(self._opened).fetchrow(_LOOK, call, key)
+
+    async def _write(self, query: str, *args: Any) -> str:
+        return await Transaction(self._opened, self._opened.begin_write[None]).execute(query, *args)
+
+
+async def _under(claim: Claim, work: Callable[[], Awaitable[Any]]) -> Any:
+    outer = current_claim.get()
+    current_claim.set(claim)
+    try:
+        return await work()
+    finally:
+        current_claim.set(outer)
