@@ -188,15 +188,21 @@ class Connection:
             if self.driver.is_in_transaction() and not self.held_since:
                 self.flaws |= IN_TRANSACTION
             return tag
-        known = self._prepared.get(query) or await self._learn(query)
+        _, tag = await self.rows_and_tag(await self.learned(query), args)
+        return tag
+
+    async def learned(self, query: str) -> Statement:
+        return self._prepared.get(query) or await self._learn(query)
+
+    async def rows_and_tag(self, known: Statement, args: Sequence[Any]) -> tuple[list[Any], str]:
         self.flaws |= known.leaves
-        _, tag, _ = await self.run(known.series, self._bind_execute(known.state, args, "", 0, True, None))
-        return tag.decode()
+        rows, tag, _ = await self.run(known.series, self._bind_execute(known.state, args, "", 0, True, None))
+        return rows, tag.decode()
 
     async def many(self, query: str, args: Iterable[Sequence[Any]]) -> None:
         """Run a statement once per item, pipelined; outside of a block all or none take effect. `args` must not be empty."""
         await self.begin_now()
-        known = self._prepared.get(query) or await self._learn(query)
+        known = await self.learned(query)
         self.flaws |= known.leaves
         await self.run(known.series, self.driver.wire.bind_execute_many(known.state, args, "", None, False))
 

@@ -1,6 +1,6 @@
 """Open a module's database: pool and handle together. Called where an instance is assembled."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -10,7 +10,7 @@ from ramet.data.connection import Prefix, prefix
 from ramet.data.database import Database
 from ramet.data.errors import StatementRefused
 from ramet.data.pool import Limits, Pool
-from ramet.data.queries import Compilable, Compiled, Opened
+from ramet.data.queries import Compilable, Opened
 from ramet.data.transactions import Transaction
 from ramet.observe.record import Recorder
 
@@ -34,11 +34,11 @@ async def open_database(database: Database, address: Address, *, limits: Limits 
 
 
 def bind(database: Database, pool: Pool) -> None:
-    database.bind(Opened(pool, _BEGIN_WRITE, _BEGIN_READ, _WRITE_ONCE, _compile, _join_session), retrying.run)
+    database.bind(Opened(pool, _BEGIN_WRITE, _BEGIN_READ, _WRITE_ONCE, _run_core, _join_session), retrying.run)
 
 
-def _compile(statement: Compilable, args: Sequence[Any], is_many: bool) -> Compiled:
-    return _sqlalchemy().compile_statement(statement, args, is_many=is_many)
+async def _run_core(tx: Transaction, statement: Compilable, parameters: Any) -> tuple[list[Any], str]:
+    return await _sqlalchemy().run_core(tx, statement, parameters)
 
 
 def _join_session(tx: Transaction, options: Mapping[str, Any]) -> AbstractAsyncContextManager[Any]:

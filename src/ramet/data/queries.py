@@ -7,13 +7,16 @@
     async with db.write(key) as tx:                      a transaction
 """
 
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
+from ramet.data.errors import BlockMisuse
+
+
 class Row(Protocol):
-    """asyncpg's Record: by name and by position, immutable. Of an SQLAlchemy statement: its Row, which takes names in [] as well."""
+    """asyncpg's Record: by name and by position, immutable. Of an SQLAlchemy statement: by attribute as well."""
 
     def __getitem__(self, key: Any, /) -> Any: ...
     def __iter__(self) -> Iterator[Any]: ...
@@ -27,14 +30,6 @@ class Compilable(Protocol):
 
 
 Query = str | Compilable
-
-
-class Compiled(NamedTuple):
-    """text: with `$1`. args: for it. shape: makes the rows what the statement's types say."""
-
-    text: str
-    args: Sequence[Any]
-    shape: Callable[[list[Any]], list[Any]]
 
 
 class Blocks(Protocol):
@@ -58,7 +53,8 @@ class Opened(NamedTuple):
     """Without the default, which begins nothing."""
     write_once: Any
     """The prefix of a single statement that writes."""
-    compile: Callable[[Compilable, Sequence[Any], bool], Compiled]
+    run_core: Callable[[Any, Compilable, Any], Awaitable[tuple[list[Any], str]]]
+    """Takes a Transaction, a statement and its parameters; returns rows and the command tag."""
     join_session: Callable[[Any, Mapping[str, Any]], AbstractAsyncContextManager[Any]]
     """Takes a Transaction and the options of an AsyncSession."""
 
@@ -74,16 +70,12 @@ class Statements:
     async def fetch(self, query: Query, *args: Any) -> list[Any]:
         if isinstance(query, str):
             return await self._rows(query, args, 0)
-        compiled = self._opened.compile(query, args, False)
-        return compiled.shape(await self._rows(compiled.text, compiled.args, 0))
+        rows, _ = await self._core(query, _parameters(args))
+        return rows
 
     async def fetchrow(self, query: Query, *args: Any) -> Any:
         """The first row, or None."""
-        if isinstance(query, str):
-            rows = await self._rows(query, args, 1)
-            return rows[0] if rows else None
-        compiled = self._opened.compile(query, args, False)
-        rows = compiled.shape(await self._rows(compiled.text, compiled.args, 1))
+        rows = await self._rows(query, args, 1) if isinstance(query, str) else (await self._core(query, _parameters(args)))[0]
         return rows[0] if rows else None
 
     async def fetchval(self, query: Query, *args: Any, column: int = 0) -> Any:
@@ -95,20 +87,18 @@ class Statements:
         """The command tag, such as `UPDATE 3`. Text without args may be several statements."""
         if isinstance(query, str):
             return await self._status(query, args)
-        compiled = self._opened.compile(query, args, False)
-        return await self._status(compiled.text, compiled.args)
+        _, tag = await self._core(query, _parameters(args))
+        return tag
 
     async def executemany(self, query: Query, args: Iterable[Any]) -> None:
         """Run it once for each item of `args`, pipelined. All or none take effect, outside of a block too."""
-        if not isinstance(query, str):
-            items = list(args)
-            if not items:
-                return
-            compiled = self._opened.compile(query, items, True)
-            query, args = compiled.text, compiled.args
         rest = iter(args)
         for first in rest:
-            await self._many(query, chain((first,), rest))
+            items = chain((first,), rest)
+            if isinstance(query, str):
+                await self._many(query, items)
+            else:
+                await self._core(query, list(items))
 
     def _rows(self, query: str, args: Sequence[Any], limit: int) -> Coroutine[Any, Any, list[Any]]:
         raise NotImplementedError
@@ -118,3 +108,12 @@ class Statements:
 
     async def _many(self, query: str, args: Iterable[Sequence[Any]]) -> None:
         raise NotImplementedError
+
+    async def _core(self, statement: Compilable, parameters: Any) -> tuple[list[Any], str]:
+        raise NotImplementedError
+
+
+def _parameters(args: Sequence[Any]) -> Any:
+    if len(args) > 1:
+        raise BlockMisuse("an SQLAlchemy statement takes its parameters as one mapping", hint="tx.fetch(statement, {'slug': slug})")
+    return args[0] if args else None

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from ramet.data.errors import SchemaChanged
-from ramet.data.queries import Blocks, Opened, Statements
+from ramet.data.queries import Blocks, Compilable, Opened, Statements
 from ramet.data.transactions import Open, Transaction, check_nested, open_block
 
 
@@ -71,3 +71,7 @@ class Read(Statements):
     async def _many(self, query: str, args: Iterable[Sequence[Any]]) -> None:
         async with Transaction(self._opened, self._opened.begin_read["repeatable_read"], is_inner=True) as tx:
             await tx.executemany(query, args)
+
+    async def _core(self, statement: Compilable, parameters: Any) -> tuple[list[Any], str]:
+        async with Transaction(self._opened, self._opened.begin_read["read_committed"], is_inner=True) as tx:
+            return await self._opened.run_core(tx, statement, parameters)

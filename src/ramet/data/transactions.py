@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from ramet.data.claims import CLAIM, LEDGER_KEY, RESULT, Claim, current_claim
 from ramet.data.errors import BlockMisuse, SchemaChanged, UniqueViolation
-from ramet.data.queries import Blocks, Opened, Statements
+from ramet.data.queries import Blocks, Compilable, Opened, Statements
 
 T = TypeVar("T")
 
@@ -62,6 +62,8 @@ class Transaction(Statements):
     _is_starting = False
     _outer: Open | None = None
     task: Any = None
+    guest: Any = None
+    """SQLAlchemy's connection on this block, once there is one. Has `leave`."""
 
     def __init__(self, opened: Opened, begin: Any, *, is_inner: bool = False) -> None:
         self._opened = opened
@@ -101,6 +103,8 @@ class Transaction(Statements):
             return
         is_committed = False
         try:
+            if self.guest is not None:
+                await self.guest.leave()
             if kind is None:
                 if self._result is not None and self._claim is not None:
                     await connection.rows(RESULT, (self._claim.call, self._claim.key, self._result), 0)
@@ -137,8 +141,8 @@ class Transaction(Statements):
     ) -> str:
         """COPY rows in: the fastest way for hundreds or more."""
         if self._state is _NEW:
-            async with self:
-                return await self.copy_records_to_table(table_name, records=records, columns=columns, schema_name=schema_name)
+            async with self._alone() as tx:
+                return await tx.copy_records_to_table(table_name, records=records, columns=columns, schema_name=schema_name)
         connection = await self._begun()
         operation = connection.driver.copy_records_to_table(table_name, records=records, columns=columns, schema_name=schema_name)
         return await connection.run(connection.series_of(f"COPY {table_name}"), operation)
@@ -216,8 +220,8 @@ class Transaction(Statements):
         if self._state is not _NEW:
             return await (await self.start()).rows(query, args, limit)
         if self._begin is not self._opened.begin_write[None] or current_claim.get() is not None:
-            async with self:
-                return await self._other_rows(query, args, limit)
+            async with self._alone() as tx:
+                return await tx._other_rows(query, args, limit)
         pool, write_once = self._opened.pool, self._opened.write_once
         connection = pool.take() or await pool.wait_connection()
         try:
@@ -236,8 +240,8 @@ class Transaction(Statements):
         if self._state is not _NEW:
             return await (await self.start()).status(query, args)
         if self._begin is not self._opened.begin_write[None] or current_claim.get() is not None:
-            async with self:
-                return await self._status(query, args)
+            async with self._alone() as tx:
+                return await tx._status(query, args)
         pool = self._opened.pool
         connection = pool.take() or await pool.wait_connection()
         try:
@@ -251,9 +255,19 @@ class Transaction(Statements):
 
     async def _many(self, query: str, args: Iterable[Sequence[Any]]) -> None:
         if self._state is _NEW:
-            async with self:
-                return await self._many(query, args)
-        await (await self.start()).many(query, args)
+            async with self._alone() as tx:
+                return await tx._many(query, args)
+        return await (await self.start()).many(query, args)
+
+    async def _core(self, statement: Compilable, parameters: Any) -> tuple[list[Any], str]:
+        if self._state is _NEW:
+            async with self._alone() as tx:
+                return await tx._core(statement, parameters)
+        return await self._opened.run_core(self, statement, parameters)
+
+    def _alone(self) -> "Transaction":
+        """For one statement that cannot do without a transaction."""
+        return Transaction(self._opened, self._begin, is_inner=True)
 
 
 class Savepoint:

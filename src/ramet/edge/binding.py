@@ -8,7 +8,7 @@ then, `findings` looks at every parameter again, so that a refusal names all tha
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from starlette.datastructures import UploadFile
@@ -230,9 +230,10 @@ def _looked_up(index: int, binding: Binding, get: str, item: str, decode: str = 
 
 
 def _file(given: Any) -> Any:
-    if not all(isinstance(each, UploadFile) for each in (given if isinstance(given, list) else [given])):  # pyright: ignore[reportUnknownVariableType]
+    files = cast("list[Any]", given) if isinstance(given, list) else [given]
+    if not all(isinstance(each, UploadFile) for each in files):
         raise TypeError("not a file")
-    return given
+    return cast("Any", given)
 
 
 def _many_names(bindings: list[Binding]) -> Iterator[str]:

@@ -48,6 +48,12 @@ def check_announced(headers: dict[bytes, bytes], max_bytes: int) -> None:
         raise too_large(max_bytes)
 
 
+def check_length(body: bytes, max_bytes: int) -> None:
+    """Raises Refused."""
+    if len(body) > max_bytes:
+        raise too_large(max_bytes)
+
+
 def counted(receive: Receive, max_bytes: int) -> Receive:
     """The same messages, until the body is over the limit. Raises Refused then."""
     seen = 0

@@ -6,7 +6,7 @@ wrong with it can be named at once.
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple, cast, get_type_hints
 from urllib.parse import unquote, unquote_plus
 
 import msgspec
@@ -33,7 +33,7 @@ class Misfit(NamedTuple):
 
 
 def _encode_other(value: Any) -> Any:
-    if pydantic_fields(type(value)) is not None:
+    if pydantic_fields(value.__class__) is not None:
         return msgspec.Raw(value.model_dump_json(by_alias=True).encode())
     raise NotImplementedError
 
@@ -76,7 +76,8 @@ def text_converter(annotation: Any) -> Callable[[Any], Any] | None:
     guard = values.guard_of(annotation)
 
     def converted(text: Any) -> Any:
-        value = convert({"value": text}, holder, strict=False, dec_hook=_decode_other).value
+        made: Any = convert({"value": text}, holder, strict=False, dec_hook=_decode_other)
+        value = made.value
         if guard is not None:
             guard(value)
         return value
@@ -151,9 +152,10 @@ def _parts(annotation: Any, value: Any) -> list[tuple[str, Any, Any]] | None:
         return None
     hints = {field.name: field for field in msgspec.structs.fields(info.cls)} if isinstance(info, types.StructType) else {}
     annotations = _annotations(info.cls)
+    held = cast("dict[str, Any]", value)
     parts: list[tuple[str, Any, Any]] = []
     for field in info.fields:
-        part: Any = value.get(field.encode_name, msgspec.UNSET)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+        part = held.get(field.encode_name, msgspec.UNSET)
         if part is msgspec.UNSET and not field.required:
             continue
         hint = hints[field.name].type if field.name in hints else annotations.get(field.name, Any)
@@ -169,13 +171,11 @@ def _annotations(cls: Any) -> dict[str, Any]:
 
 
 def _pydantic_misfits(error: BaseException, path: str) -> list[Misfit]:
-    cause = error if hasattr(error, "errors") else error.__cause__
-    if cause is None or not hasattr(cause, "errors"):
+    """Of its ValidationError, which msgspec hands on as the cause of its own."""
+    listed: Any = getattr(error, "errors", None) or getattr(error.__cause__, "errors", None)
+    if listed is None:
         return []
-    return [
-        Misfit(_join(path, ".".join(str(step) for step in each["loc"])), str(each["msg"]))
-        for each in cause.errors()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType, reportUnknownMemberType]
-    ]
+    return [Misfit(_join(path, ".".join(str(step) for step in each["loc"])), str(each["msg"])) for each in listed()]
 
 
 def _misfit(error: BaseException, value: Any, path: str) -> Misfit:

@@ -36,7 +36,14 @@ class Cors:
 
         async def send_with(message: Any) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *allowed, (b"access-control-expose-headers", ", ".join(self.expose).encode())]}
+                message = {
+                    **message,
+                    "headers": [
+                        *message["headers"],
+                        *allowed,
+                        (b"access-control-expose-headers", ", ".join(self.expose).encode()),
+                    ],
+                }
             await send(message)
 
         # The short way of our own server would pass these headers by.

@@ -51,8 +51,8 @@ class Desk:
     in_flight: InFlight
     render: RenderProblem
 
-    def admit(self, work: Work) -> None:
-        """Raises Refused over the limit."""
+    def admit(self, work: Work, scope: Scope) -> None:
+        """Raises Refused over a limit."""
         in_flight = self.in_flight
         is_full = (
             len(in_flight.streams) >= self.limits.max_streams
@@ -62,6 +62,8 @@ class Desk:
         if is_full:
             raise Refused(problems.OVERLOADED)
         in_flight.add(work)
+        if len(scope["headers"]) > self.limits.max_headers:
+            raise Refused(problems.MANY_HEADERS)
 
     def finish(self, work: Work, scope: Scope, status: int) -> None:
         now = monotonic()
@@ -76,7 +78,9 @@ class Desk:
         if log_enabled(logging.INFO):
             tell(work, scope, status, now)
 
-    async def fail(self, work: Work, scope: Scope, send: Send, error: BaseException, declared: tuple[type[Failure], ...] = ()) -> int:
+    async def fail(
+        self, work: Work, scope: Scope, send: Send, error: BaseException, declared: tuple[type[Failure], ...] = ()
+    ) -> int:
         """Answer what went wrong; returns the status. Raises a cancellation that is not ours."""
         problem = self.problem_of(work, error, declared)
         if problem is None:
@@ -114,6 +118,7 @@ _END_NAMES = {Phase.RUNNING: "DeadlineExceeded", Phase.DRAINED: "Stopping"}
 
 def tell(work: Work, scope: Scope, status: int, now: float) -> None:
     """The canonical line."""
+    known = {"endpoint": work.route.name, "error_type": work.error}
     logs.canonical(
         "request",
         level=logging.INFO if status < 500 else logging.ERROR,
@@ -122,8 +127,8 @@ def tell(work: Work, scope: Scope, status: int, now: float) -> None:
         path=scope["path"],
         status=status,
         duration_ms=round((now - work.started) * 1e3, 3),
-        **({"endpoint": work.route.name} if work.route.name else {}),
-        **({"error_type": work.error} if work.error else {}),
+        error=None,
+        **{name: text for name, text in known.items() if text},
     )
 
 

@@ -1,4 +1,4 @@
-"""The page at /docs: lists the endpoints of /openapi.json, their schemas, and a form to try each. One file, nothing from elsewhere."""
+"""The page at /docs: the endpoints of /openapi.json, their schemas, a form to try each. One file, nothing from elsewhere."""
 
 from pathlib import Path
 

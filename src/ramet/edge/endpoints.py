@@ -8,7 +8,7 @@ others share `Serving`.
 import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, get_args, get_origin
+from typing import Any, cast, get_args, get_origin
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,14 +26,21 @@ from ramet.wire.context import Face, current
 
 UNSUPPORTED = Problem(status=415, detail="the body must be application/json")
 ENCODED = Problem(status=415, detail="the body must not be compressed")
-MANY_HEADERS = Problem(status=431, detail="the request has too many headers")
 _JSON_HEADER = (b"content-type", responses.JSON)
 
 
 def handler_of(desk: Desk, endpoint: Endpoint, path: str, facade: Callable[..., Any] | None, face: Face) -> Handler:
     """path: with the prefix of all. facade: of the call behind it; None for a function that is no call."""
     budget_s = math.inf if endpoint.streams else min(desk.limits.deadline_s, endpoint.deadline_s)
-    route = Route(desk.recorder, endpoint.method, path, name=f"{endpoint.module}.{endpoint.name}", budget_s=budget_s, face=face, is_stream=endpoint.streams)
+    route = Route(
+        desk.recorder,
+        endpoint.method,
+        path,
+        name=f"{endpoint.module}.{endpoint.name}",
+        budget_s=budget_s,
+        face=face,
+        is_stream=endpoint.streams,
+    )
     binder = Binder(endpoint)
     if facade is None:
         assert endpoint.function is not None
@@ -51,7 +58,7 @@ def _call(desk: Desk, endpoint: Endpoint, route: Route, binder: Binder, facade: 
     bind, encode = binder.bind, codec.encode
     takes_json, takes_body = binder.takes_json, binder.takes_json or binder.takes_raw
     max_bytes = endpoint.max_body_bytes or desk.limits.max_body_bytes
-    body_s, max_headers = desk.limits.body_s, desk.limits.max_headers
+    body_s = desk.limits.body_s
     status = success_status(endpoint)
     is_empty = endpoint.result in {None, type(None)}
     head = "" if status in responses.WITHOUT_BODY else "content-type: application/json\r\ncontent-length: "
@@ -65,17 +72,14 @@ def _call(desk: Desk, endpoint: Endpoint, route: Route, binder: Binder, facade: 
         current.set(context)
         told = status
         try:
-            desk.admit(work)
-            if len(scope["headers"]) > max_headers:
-                raise Refused(MANY_HEADERS)
+            desk.admit(work, scope)
             body = b""
             if takes_body:
                 if exchange is None or (whole := exchange.whole_body()) is None:
                     body = await bodies.read_body(work, receive, headers, max_bytes=max_bytes, body_s=body_s)
                 else:
                     body = whole
-                    if len(body) > max_bytes:
-                        raise bodies.too_large(max_bytes)
+                    bodies.check_length(body, max_bytes)
                 if body and takes_json:
                     check_json(headers)
             result = await facade(*bind(values, scope["query_string"], headers, body, None))
@@ -107,7 +111,7 @@ def _function(desk: Desk, endpoint: Endpoint, route: Route, binder: Binder, faca
             result.headers.setdefault("traceparent", work.context.traceparent)
             await result(scope, receive, send)
             return result.status_code
-        reply: Reply[Any] = result if isinstance(result, Reply) else Reply(result)
+        reply = cast("Reply[Any]", result) if isinstance(result, Reply) else Reply(result)
         told, headers, body = responses.rendered(reply, status, work.context, is_empty=is_empty)
         await responses.send_whole(send, told, headers, body, is_head=scope["method"] == "HEAD")
         return told
@@ -118,7 +122,7 @@ def _function(desk: Desk, endpoint: Endpoint, route: Route, binder: Binder, faca
 def _stream(desk: Desk, endpoint: Endpoint, route: Route, binder: Binder, facade: Callable[..., Any]) -> Handler:
     limits = desk.limits
 
-    async def act(work: Work, scope: Scope, receive: Receive, send: Send, arguments: tuple[Any, ...]) -> int:
+    async def act(work: Work, scope: Scope, _receive: Receive, send: Send, arguments: tuple[Any, ...]) -> int:
         writer = StreamWriter(work, send, endpoint.status, events=responses.takes_events(_accept(scope)), write_s=limits.write_s)
         items: AsyncIterator[Any] = facade(*arguments)
         beating = asyncio.get_running_loop().create_task(writer.beat(limits.heartbeat_s))
@@ -178,9 +182,7 @@ def _serving(desk: Desk, endpoint: Endpoint, route: Route, binder: Binder, act: 
         told = CLIENT_LEFT
         request: Request | None = None
         try:
-            desk.admit(work)
-            if len(scope["headers"]) > limits.max_headers:
-                raise Refused(MANY_HEADERS)
+            desk.admit(work, scope)
             body, request = await body_of(work, scope, receive, headers)
             told = await act(work, scope, receive, send, binder.bind(values, scope["query_string"], headers, body, request))
         except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001  (what a request ends with is a value here: its answer)
@@ -219,5 +221,3 @@ def _by_keyword(facade: Callable[..., Any], endpoint: Endpoint) -> Callable[...,
 
 def _accept(scope: Scope) -> bytes | None:
     return next((value for name, value in scope["headers"] if name == b"accept"), None)
-
-

@@ -53,7 +53,7 @@ class HttpModule(Protocol):
 
 
 class Ingress:
-    """The ASGI application. `dispatch` is the same without a coroutine of its own, for servers that ask for no coroutine function.
+    """The ASGI application. `dispatch` is the same without a coroutine of its own, for a server that takes any awaitable.
 
     ready: see Ready; None for always. render: a shape of your own for problems. prefix: before the paths of all modules, `/api`.
     public_metrics: whether /metrics is answered to anyone who can reach the port.
@@ -162,7 +162,9 @@ class Ingress:
         label = method if method in _METHODS else "_OTHER"
         route = self._unmatched.get(label)
         if route is None:
-            route = self._unmatched[label] = Route(self._desk.recorder, label, UNMATCHED, name="", budget_s=self.limits.deadline_s)
+            route = self._unmatched[label] = Route(
+                self._desk.recorder, label, UNMATCHED, name="", budget_s=self.limits.deadline_s
+            )
         work = Work(route, {}, receive, None)
         if allowed and method == "OPTIONS":
             status = 204
@@ -232,6 +234,8 @@ class Ingress:
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-async def _send_text(scope: Scope, send: Send, status: int, body: bytes, content_type: bytes = b"text/plain; charset=utf-8") -> None:
+async def _send_text(
+    scope: Scope, send: Send, status: int, body: bytes, content_type: bytes = b"text/plain; charset=utf-8"
+) -> None:
     headers = [(b"content-type", content_type), (b"cache-control", b"no-store")]
     await responses.send_whole(send, status, headers, body, is_head=scope["method"] == "HEAD")

@@ -1,6 +1,7 @@
 """Starting and stopping a mounted ASGI application by the lifespan protocol. One that does not know it is left alone."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 from ramet.errors import UsageError
@@ -54,10 +55,8 @@ class Lifespan:
 
     async def _run(self) -> None:
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
-        try:
+        with contextlib.suppress(Exception):  # the protocol's way of saying: not supported
             await self._app(scope, self._orders.get, self._answer)
-        except Exception:  # noqa: BLE001, S110  (the protocol's way of saying: not supported)
-            pass
 
     async def _answer(self, message: dict[str, Any]) -> None:
         self._answers.put_nowait(message)

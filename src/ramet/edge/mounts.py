@@ -51,7 +51,15 @@ class Mounted:
             is_socket = method == "WEBSOCKET"
             label = method if method in _KNOWN else "_OTHER"
             budget_s = math.inf if is_socket else self._budget_s
-            found = Route(self._desk.recorder, label, f"{self.mount.prefix}/*", name=f"{self.mount.module}.mount", budget_s=budget_s, face=self._face, is_stream=is_socket)
+            found = Route(
+                self._desk.recorder,
+                label,
+                f"{self.mount.prefix}/*",
+                name=f"{self.mount.module}.mount",
+                budget_s=budget_s,
+                face=self._face,
+                is_stream=is_socket,
+            )
             self._routes[label] = found
         return found
 
@@ -64,7 +72,7 @@ class Mounted:
         current.set(work.context)
         answer = _Answer(work, send, self._desk.limits.write_s)
         try:
-            self._desk.admit(work)
+            self._desk.admit(work, scope)
             bodies.check_announced(headers, self._max_bytes)
             await self._app(self._inner(scope, work, prefix), bodies.counted(receive, self._max_bytes), answer.send)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  (what a request ends with is a value here: its answer)
@@ -110,5 +118,3 @@ class _Answer:
         self._work.enter(Phase.WRITING, monotonic() + self._write_s)
         await self._send(message)
         self._work.enter(Phase.RUNNING, math.inf)
-
-

@@ -36,7 +36,12 @@ _PROBLEM_SCHEMA: dict[str, Any] = {
     "required": ["type", "title", "status"],
 }
 _FILE: dict[str, Any] = {"type": "string", "contentMediaType": "application/octet-stream"}
-_SHARED = {"400": "malformed", "413": "the body is too large", "415": "the body is of another media type", "422": "something does not fit"}
+_SHARED = {
+    "400": "malformed",
+    "413": "the body is too large",
+    "415": "the body is of another media type",
+    "422": "something does not fit",
+}
 
 
 class Described(NamedTuple):
@@ -64,15 +69,18 @@ class _Schemas:
     def _foreign(self, cls: type) -> dict[str, Any]:
         if pydantic_fields(cls) is None:
             return {}
-        schema: dict[str, Any] = cls.model_json_schema(ref_template=REF.replace("{name}", "{model}"))  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
-        self._defs |= schema.pop("$defs", {})
+        model: Any = cls
+        schema: dict[str, Any] = model.model_json_schema(ref_template=REF.replace("{name}", "{model}"))
+        self._defs.update(schema.pop("$defs", {}))
         self._defs[cls.__name__] = schema
         return {"$ref": REF.format(name=cls.__name__)}
 
 
 def openapi(described: Sequence[Described], *, title: str, version: str, render: RenderProblem) -> dict[str, Any]:
     rendered = _rendered_type(render)
-    schemas = _Schemas([each for _, endpoint in described for each in _annotations(endpoint)] + ([] if rendered is None else [rendered]))
+    schemas = _Schemas(
+        [each for _, endpoint in described for each in _annotations(endpoint)] + ([] if rendered is None else [rendered])
+    )
     paths: dict[str, dict[str, Any]] = {}
     failures: dict[str, Any] = {}
     for path, endpoint in described:
@@ -104,7 +112,9 @@ def _body_type(result: Any) -> Any:
 
 def _is_described(result: Any) -> bool:
     """Not nothing, and not one of Starlette's responses, whose content only their author knows."""
-    return result not in {None, type(None), Reply, inspect.Signature.empty} and not (isinstance(result, type) and result.__module__.startswith("starlette."))
+    return result not in {None, type(None), Reply, inspect.Signature.empty} and not (
+        isinstance(result, type) and result.__module__.startswith("starlette.")
+    )
 
 
 def _tags(endpoint: Endpoint) -> list[str]:
@@ -131,7 +141,10 @@ def _parameters(binding: Binding, schemas: _Schemas) -> list[dict[str, Any]]:
     if binding.fields is not None:
         held = _resolved(schemas.of(binding.annotation), schemas)
         required = held.get("required", [])
-        return [{"name": name, "in": "query", "required": name in required, "schema": schema} for name, schema in held["properties"].items()]
+        return [
+            {"name": name, "in": "query", "required": name in required, "schema": schema}
+            for name, schema in held["properties"].items()
+        ]
     schema = schemas.of(binding.annotation)
     if not binding.is_required and isinstance(binding.default, str | int | float | bool):
         schema = {**schema, "default": binding.default}
@@ -150,14 +163,20 @@ def _request_body(endpoint: Endpoint, schemas: _Schemas) -> dict[str, Any] | Non
     bodies = endpoint.from_source(Source.BODY)
     fields = endpoint.from_source(Source.FORM, Source.FILE)
     if fields:
-        kinds = ["multipart/form-data"] if endpoint.from_source(Source.FILE) else ["application/x-www-form-urlencoded", "multipart/form-data"]
+        kinds = (
+            ["multipart/form-data"]
+            if endpoint.from_source(Source.FILE)
+            else ["application/x-www-form-urlencoded", "multipart/form-data"]
+        )
         schema = _object(fields, schemas)
         return {"required": any(each.is_required for each in fields), "content": {kind: {"schema": schema} for kind in kinds}}
     if not bodies:
         return None
     if len(bodies) == 1 and not bodies[0].embed:
         is_raw = (bodies[0].shape or {}).get("kind") == "bytes"
-        content = {"application/octet-stream": {}} if is_raw else {"application/json": {"schema": schemas.of(bodies[0].annotation)}}
+        content: dict[str, Any] = (
+            {"application/octet-stream": {}} if is_raw else {"application/json": {"schema": schemas.of(bodies[0].annotation)}}
+        )
         return {"required": bodies[0].is_required, "content": content}
     content = {"application/json": {"schema": _object(bodies, schemas)}}
     return {"required": any(each.is_required for each in bodies), "content": content}
@@ -173,7 +192,9 @@ def _object(bindings: Sequence[Binding], schemas: _Schemas) -> dict[str, Any]:
             required += held.get("required", [])
             continue
         one = _FILE if binding.source is Source.FILE else schemas.of(binding.annotation)
-        properties[binding.wire_name] = {"type": "array", "items": one} if binding.source is Source.FILE and binding.is_many else one
+        properties[binding.wire_name] = (
+            {"type": "array", "items": one} if binding.source is Source.FILE and binding.is_many else one
+        )
         required += [binding.wire_name] if binding.is_required else []
     return {"type": "object", "properties": properties, "required": required}
 
@@ -187,7 +208,9 @@ def _responses(endpoint: Endpoint, schemas: _Schemas, failures: dict[str, Any], 
         for cls in classes:
             failures.setdefault(cls.__name__, _failure_schema(cls, schemas))
         shown = [{"$ref": REF.format(name=cls.__name__)} for cls in classes]
-        made[status] = _failed("; ".join(cls.title() for cls in classes), shown[0] if len(shown) == 1 else {"anyOf": shown}, schemas, rendered)
+        made[status] = _failed(
+            "; ".join(cls.title() for cls in classes), shown[0] if len(shown) == 1 else {"anyOf": shown}, schemas, rendered
+        )
     problem = {"$ref": REF.format(name=_PROBLEM)}
     for status, meaning in _shared(endpoint).items():
         if status in made and rendered is None:

@@ -32,14 +32,14 @@ from ramet.model.failure import Failure
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1.0
-"""What a shed request is told to wait. 1 s: the least that the header can say, since overload here is measured in milliseconds."""
+"""What a shed request is told to wait. 1 s: the least that the header can say, and long where overload is one of milliseconds."""
 STANDARD = ("type", "title", "status", "detail", "instance")
 MAX_FINDINGS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that does not fit. place: `path`, `query`, `header`, `cookie`, `body` or `form`. name: `article.title`, `tags[2]`."""
+    """One thing that does not fit. place: a source, `query` or `body`. name: of what is in it, `limit` or `article.tags[2]`."""
 
     place: str
     name: str
@@ -82,9 +82,7 @@ class Refused(Exception):
 
     def __init__(self, problem: Problem, *, close: bool = False) -> None:
         super().__init__(problem.detail)
-        self.problem = (
-            Problem(**{**_fields(problem), "headers": {**problem.headers, "connection": "close"}}) if close else problem
-        )
+        self.problem = dataclasses.replace(problem, headers={**problem.headers, "connection": "close"}) if close else problem
 
 
 def problem_of(error: BaseException, trace_id: bytes, declared: tuple[type[Failure], ...] = ()) -> Problem:
@@ -173,6 +171,7 @@ OVERLOADED = Problem(
     detail="the server has as many requests in hand as it takes",
     headers={"retry-after": retry_after(RETRY_AFTER_S)},
 )
+MANY_HEADERS = Problem(status=431, detail="the request has too many headers")
 TOO_LATE = Problem(status=504, detail="the deadline passed", members={"may_have_run": True})
 TOO_SLOW = Problem(status=408, detail="the body did not arrive in time", headers={"connection": "close"})
 STOPPING = Problem(

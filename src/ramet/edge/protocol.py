@@ -85,8 +85,8 @@ class Cycle(RequestResponseCycle):
     async def run(self, app: Any) -> None:
         try:
             await app(self.scope, self.receive, self.send)
-        except Exception as error:  # noqa: BLE001  (the ingress answers what its handlers raise: this is a bug of ours)
-            logger.error("edge.bug", exc_info=error)
+        except Exception:  # the ingress answers what its handlers raise: this is a bug of ours
+            logger.exception("edge.bug")
         finally:
             del self.scope[EXCHANGE]  # pyright: ignore[reportGeneralTypeIssues]  (or each request were a cycle, and the collector's to find)
             if not self.response_complete:
@@ -111,7 +111,7 @@ class Cycle(RequestResponseCycle):
 
 
 class Connection(HttpToolsProtocol):
-    cycle: Cycle
+    parser: Any
 
     def __init__(self, config: Config, state: State, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(config, state, {}, loop)
@@ -119,7 +119,7 @@ class Connection(HttpToolsProtocol):
         self.wait = Wait.HEAD
         self.since = loop.time()
         self._now = loop.time
-        self._app = config.loaded_app
+        self._app: Any = cast("Any", config).loaded_app
         self._max_head_bytes = state.limits.max_head_bytes
         self._head_bytes = 0
 
@@ -154,14 +154,14 @@ class Connection(HttpToolsProtocol):
         if parser.should_upgrade() and self._should_upgrade():
             return
         self.wait = Wait.REQUEST
-        before = self.cycle
+        before: Any = self.cycle  # None until the first request
         keep_alive = scope["http_version"] != "1.0" and parser.should_keep_alive() and not self.state.is_closing
         cycle = self.cycle = Cycle(self, scope, keep_alive=keep_alive)
-        if before is None or before.response_complete:  # pyright: ignore[reportUnnecessaryComparison]  (None until the first request)
+        if before is None or before.response_complete:
             self._start(cycle)
         else:
             self.flow.pause_reading()
-            self.pipeline.appendleft((cycle, self.app))
+            self.pipeline.appendleft((cycle, self._app))
 
     def _scope(self, method: str, version: str) -> dict[str, Any]:
         url = self.url
@@ -199,7 +199,7 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def on_response_complete(self) -> None:
-        self.server_state.total_requests += 1
+        self.state.total_requests += 1
         if self.transport.is_closing():
             return
         self.flow.resume_reading()
@@ -214,7 +214,7 @@ class Connection(HttpToolsProtocol):
     @property
     def task(self) -> "asyncio.Task[None] | None":
         """Of the request that it is in."""
-        return self.cycle.task if self.wait is Wait.REQUEST else None
+        return cast("Cycle", self.cycle).task if self.wait is Wait.REQUEST else None
 
     def close_if_late(self, now: float, limits: Limits) -> None:
         waited_s = now - self.since

@@ -38,7 +38,10 @@ async def send_whole(send: Send, status: int, headers: Headers, body: bytes, *, 
 
 
 def rendered(reply: Reply[Any], default_status: int, context: Context, *, is_empty: bool = False) -> tuple[int, Headers, bytes]:
-    """(status, headers, body). is_empty: None is no body at all, rather than `null`. Raises one of codec.ENCODE_ERRORS for a body that is not JSON, or a header that is not Latin-1."""
+    """(status, headers, body). is_empty: None is no body at all, rather than `null`.
+
+    Raises one of codec.ENCODE_ERRORS for a body that is not JSON, or a header that is not Latin-1.
+    """
     names = {name.lower() for name in reply.headers}
     headers: Headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
     headers += [(b"set-cookie", set_cookie(cookie).encode("latin-1")) for cookie in reply.cookies]

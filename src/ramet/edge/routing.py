@@ -114,6 +114,8 @@ def _descend(
         return end
     if not segment:
         return None  # a parameter is never empty
+    if len(node.parameters) == 1:
+        return _descend(node.parameters[0][1], method, segments, at + 1, (*values, segment))
     for takes_misfits in (False, True):
         for pattern, below in node.parameters:
             if (pattern.fullmatch(segment) is None) is takes_misfits:

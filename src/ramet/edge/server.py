@@ -88,7 +88,7 @@ class Server:
         return {"connections": len(self._state.connections), "served": self._state.total_requests, **self._ingress.statistics()}
 
     async def serve(self) -> None:
-        """Returns once connections are accepted. Raises what the mounted applications raise at their start, ConfigError or OSError."""
+        """Returns once connections are accepted. Raises UsageError where a mounted application does not start, and OSError."""
         if self.stage is not Stage.NEW:
             return
         if not self._config.loaded:
@@ -152,8 +152,11 @@ class Server:
 
     def _tasks(self) -> "list[asyncio.Task[None]]":
         """Of all requests and WebSockets in hand."""
-        connections = [each for each in self._state.connections if isinstance(each, Connection)]
-        return [*(each.task for each in connections if each.task), *self._state.tasks]
+        return [*(task for each in self._connections() if (task := each.task)), *self._state.tasks]
+
+    def _connections(self) -> list[Connection]:
+        """Those that speak HTTP; WebSockets keep time themselves."""
+        return [each for each in cast("set[Any]", self._state.connections) if isinstance(each, Connection)]
 
     async def _wait_idle(self, limit_s: float) -> bool:
         until = time.monotonic() + limit_s
@@ -168,12 +171,11 @@ class Server:
             await asyncio.sleep(TICK_S)
             self._renew_date()
             now = loop.time()
-            for connection in list(self._state.connections):
-                if isinstance(connection, Connection):
-                    connection.close_if_late(now, self._ingress.limits)
+            for connection in self._connections():
+                connection.close_if_late(now, self._ingress.limits)
 
     def _renew_date(self) -> None:
-        date = formatdate(time.time(), usegmt=True).encode()  # noqa: TID251  (the header wants the wall clock)
+        date = formatdate(time.time(), usegmt=True).encode()  # the header wants the wall clock
         self._state.date = b"date: %b\r\n" % date
         self._state.default_headers = [(b"date", date)]
 

@@ -27,7 +27,9 @@ MAX_REASON_BYTES = 123
 
 def socket_handler(desk: Desk, endpoint: Endpoint, path: str, face: Face) -> Handler:
     assert endpoint.function is not None
-    route = Route(desk.recorder, "WEBSOCKET", path, name=f"{endpoint.module}.{endpoint.name}", budget_s=inf, face=face, is_stream=True)
+    route = Route(
+        desk.recorder, "WEBSOCKET", path, name=f"{endpoint.module}.{endpoint.name}", budget_s=inf, face=face, is_stream=True
+    )
     binder = Binder(endpoint)
     function: Callable[..., Any] = endpoint.function
 
@@ -40,7 +42,7 @@ def socket_handler(desk: Desk, endpoint: Endpoint, path: str, face: Face) -> Han
         socket = WebSocket(scope, receive, send)
         status = SWITCHED
         try:
-            desk.admit(work)
+            desk.admit(work, scope)
             await function(*binder.bind(values, scope["query_string"], headers, b"", socket))
             await _close(socket, 1000)
         except WebSocketDisconnect:

@@ -40,8 +40,8 @@ class Wsgi:
         environ = environ_of(scope, await _whole_body(receive))
         loop = asyncio.get_running_loop()
         line = _Line(loop)
-        work = contextvars.copy_context().run
-        thread = loop.run_in_executor(self._executor, work, _run, self._app, environ, line)
+        context = contextvars.copy_context()
+        thread = loop.run_in_executor(self._executor, lambda: context.run(_run, self._app, environ, line))
         thread.add_done_callback(lambda _: line.put_end())
         try:
             while (message := await line.get()) is not None:

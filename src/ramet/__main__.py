@@ -1,0 +1,3 @@
+from ramet.cli import main
+
+main()

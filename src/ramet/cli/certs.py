@@ -1,0 +1,99 @@
+"""`ramet certs`: the application's certificate authority on this machine."""
+
+import json
+from pathlib import Path
+from types import ModuleType
+
+import click
+
+from ramet.errors import ConfigError
+
+FOLDER = Path(".ramet/certificates")
+
+
+def _certificates() -> ModuleType:
+    try:
+        from ramet.process import certificates  # deferred: an extra that the other verbs do without
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{error.name} is not installed", hint="pip install 'ramet[tls]'") from error
+    return certificates
+
+
+@click.group()
+def certs() -> None:
+    """Certificates with which services prove to each other who they are (mTLS).
+
+    \b
+    ramet certs init --app shop      make the authority in .ramet/certificates
+    ramet certs issue web feed       a certificate for each of two services
+    """
+
+
+_folder = click.option(
+    "--folder", type=click.Path(path_type=Path), default=FOLDER, show_default=True, help="Where the files are."
+)
+_app = click.option("--app", required=True, help="Name of the application; certificates of another one are refused.")
+
+
+@certs.command()
+@_app
+@_folder
+def init(app: str, folder: Path) -> None:
+    """Make the authority, or check the one that is there.
+
+    \b
+    ramet certs init --app shop
+    ramet certs init --app shop --folder /etc/shop/certificates
+    """
+    authority = _certificates().Authority.at(folder, app=app)
+    click.echo(f"authority of {app} in {folder}, good until {authority.not_after:%Y-%m-%d}")
+    click.echo("keep authority.key secret: whoever has it can speak for any service", err=True)
+
+
+@certs.command()
+@click.argument("services", nargs=-1, required=True)
+@_app
+@_folder
+def issue(services: tuple[str, ...], app: str, folder: Path) -> None:
+    """Issue or renew the certificates of SERVICES. Those with more than a third of their life left stay as they are.
+
+    \b
+    ramet certs issue web --app shop
+    ramet certs issue web feed --app shop --folder /etc/shop/certificates
+    """
+    authority = _certificates().Authority.at(folder, app=app)
+    for service in services:
+        click.echo(str(authority.identity(service).certificate))
+
+
+@certs.command()
+@_app
+@_folder
+@click.option("--json", "as_json", is_flag=True, help="One JSON array.")
+def show(app: str, folder: Path, as_json: bool) -> None:
+    """List what was issued, and until when it is good.
+
+    \b
+    ramet certs show --app shop
+    ramet certs show --app shop --json
+    """
+    issued = _certificates().Authority.at(folder, app=app).issued()
+    if as_json:
+        click.echo(
+            json.dumps(
+                [
+                    {
+                        "service": each.service,
+                        "path": str(each.path),
+                        "not_after": each.not_after.isoformat(),
+                        "renewable": each.is_renewable,
+                    }
+                    for each in issued
+                ]
+            )
+        )
+        return
+    for each in issued:
+        click.echo(
+            f"{each.service:<20} until {each.not_after:%Y-%m-%d}{'  renew it: ramet certs issue' if each.is_renewable else ''}"
+        )

@@ -1,0 +1,134 @@
+"""Reading a TOML table with every mistake named: what, where (file and line), and what was meant."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+from ramet.errors import ConfigError
+from ramet.kit.near import did_you_mean
+from ramet.kit.toml_lines import key_lines, line_of
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,47}")
+
+
+class Reader:
+    """One table. Values are taken by name; `done` reports what was not taken, `finish` (of the root) raises what was found."""
+
+    def __init__(
+        self,
+        values: dict[str, Any],
+        path: tuple[str, ...],
+        file: str,
+        lines: dict[tuple[str, ...], int],
+        faults: list[ConfigError],
+    ) -> None:
+        self.values = values
+        self.lines = lines
+        self._path = path
+        self._file = file
+        self._faults = faults
+        self._taken: set[str] = set()
+        self.has_faults = False
+
+    @classmethod
+    def of(cls, text: str, *, file: str) -> "Reader":
+        """Raises ConfigError for a text that is not TOML."""
+        try:
+            values = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            line = re.search(r"line (\d+)", str(error))
+            where = f"{file}:{line[1]}" if line else file
+            raise ConfigError(f"not TOML: {error}", where=where) from error
+        except RecursionError as error:
+            raise ConfigError("not TOML: nested too deeply", where=file) from error
+        return cls(values, (), file, key_lines(text), [])
+
+    def finish(self) -> None:
+        """Raise what was found: one error, or one that lists them all."""
+        if len(self._faults) == 1:
+            raise self._faults[0]
+        if self._faults:
+            listed = "\n".join(
+                f"  {fault.where}: {fault.message}{f' ({fault.hint})' if fault.hint else ''}" for fault in self._faults
+            )
+            raise ConfigError(f"{len(self._faults)} mistakes:\n{listed}", where=self._file)
+
+    def fault(self, key: str, message: str, *, hint: str | None = None) -> None:
+        path = (*self._path, key) if key else self._path
+        line = line_of(self.lines, path)
+        dotted = ".".join(path)
+        self.has_faults = True
+        self._faults.append(
+            ConfigError(
+                f"{dotted}: {message}" if dotted else message, where=f"{self._file}:{line}" if line else self._file, hint=hint
+            )
+        )
+
+    def unknown(self, key: str, name: str, known: Iterable[str], *, what: str) -> None:
+        known = list(known)
+        self.fault(key, f"{name!r} is no {what}", hint=did_you_mean(name, known) or f"known: {', '.join(known)}")
+
+    def done(self) -> None:
+        """Report every key that nobody asked for."""
+        for key in self.values:
+            if key not in self._taken:
+                self.fault(key, "unknown key", hint=did_you_mean(key, self._taken) or f"known: {', '.join(sorted(self._taken))}")
+
+    # Values
+
+    def text(self, key: str, *, default: str = "", required: bool = False) -> str:
+        return cast("str", self._take(key, str, "a text", default, required=required))
+
+    def number(self, key: str, *, default: float = 0.0, required: bool = False) -> float:
+        return float(cast("float", self._take(key, (int, float), "a number", default, required=required)))
+
+    def count(self, key: str, *, default: int) -> int:
+        value = cast("int", self._take(key, int, "a whole number", default, required=False))
+        if not 1 <= value <= 1000:
+            self.fault(key, f"{value} is not between 1 and 1000")
+            return default
+        return value
+
+    def texts(self, key: str, *, required: bool = False) -> list[str]:
+        values = cast("list[Any]", self._take(key, list, 'a list of texts, such as ["a", "b"]', [], required=required))
+        texts = [value for value in values if isinstance(value, str)]
+        if len(texts) < len(values):
+            self.fault(key, f"{next(v for v in values if not isinstance(v, str))!r} is not a text")
+        return texts
+
+    def name(self, key: str) -> str:
+        value = self.text(key, required=True)
+        if value and not _NAME.fullmatch(value):
+            self.fault(key, f"{value!r} cannot be a name", hint="lower-case letters, digits, _ and -, at most 48")
+        return value
+
+    def check_name(self, name: str) -> None:
+        if not _NAME.fullmatch(name):
+            self.fault("", f"{name!r} cannot be a name", hint="lower-case letters, digits, _ and -, at most 48")
+
+    def table(self, key: str, *, required: bool = False) -> "Reader":
+        values = cast("dict[str, Any]", self._take(key, dict, "a table", {}, required=required))
+        return Reader(values, (*self._path, key), self._file, self.lines, self._faults)
+
+    def tables(self) -> Iterator[tuple[str, "Reader"]]:
+        """The tables in this one, each under its own key."""
+        for key in self.values:
+            yield key, self.table(key)
+
+    def _take(self, key: str, kind: type | tuple[type, ...], expected: str, default: Any, *, required: bool) -> Any:
+        self._taken.add(key)
+        if key not in self.values:
+            if required:
+                self.fault(key, "is missing", hint=f"it is {expected}")
+            return default
+        value = self.values[key]
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            self.fault(key, f"{_shown(value)} is not {expected}")
+            return default
+        return value
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) < 60 else f"{text[:57]}..."

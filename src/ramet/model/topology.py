@@ -1,0 +1,164 @@
+"""The application and its topologies: what `ramet.toml` says. Data, never code; reading it imports no module.
+
+    [app]                           name, modules (import paths of packages), version
+    [engines]                       postgres = "embedded" | "path" | a postgresql:// URL
+    [settings]                      any field of ramet.settings.Settings
+    [objectives.NAME]               route, latency, target
+    [topology.NAME.services]        SERVICE = { modules = [...], instances = N }
+
+`modules = ["*"]` takes every module that no other service of the topology names. Each module has exactly one service.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ramet.kit.durations import parse_duration_s
+from ramet.model.toml import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    name: str
+    modules: tuple[str, ...]
+    """Names of modules, in the order of the application's list."""
+    instances: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    name: str
+    services: Mapping[str, Service]
+
+    def service_of(self, module: str) -> Service:
+        """The service that hosts a module. Each module of the application has one."""
+        return next(service for service in self.services.values() if module in service.modules)
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A promise to users. latency_s: None where only success counts. target: percent of requests, such as 99.9."""
+
+    name: str
+    route: str
+    target: float
+    latency_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """modules: name -> import path of its package. version: of the user's code; shown in metrics. settings: as written in the file."""
+
+    name: str
+    modules: Mapping[str, str]
+    topologies: Mapping[str, Topology]
+    version: str = "0"
+    postgres: str = "embedded"
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    objectives: Mapping[str, Objective] = field(default_factory=dict[str, Objective])
+    lines: Mapping[tuple[str, ...], int] = field(default_factory=dict[tuple[str, ...], int])
+
+    @property
+    def first_topology(self) -> Topology:
+        """The one that is used where none is named: the first in the file."""
+        return next(iter(self.topologies.values()))
+
+
+def parse(text: str, *, file: str = "ramet.toml") -> Application:
+    """Read `ramet.toml`. Raises ConfigError with file and line; every mistake of the file is in it, not only the first."""
+    root = Reader.of(text, file=file)
+    app = root.table("app", required=True)
+    name = app.name("name")
+    paths = app.texts("modules", required=True)
+    modules = _modules(app, paths)
+    version = app.text("version", default="0")
+    app.done()
+    engines = root.table("engines")
+    postgres = _postgres(engines)
+    engines.done()
+    settings = root.table("settings")
+    objectives = {key: _objective(key, table) for key, table in root.table("objectives").tables()}
+    topologies = {key: _topology(key, table, list(modules)) for key, table in root.table("topology").tables()}
+    root.done()
+    if not topologies:
+        topologies = {"seed": Topology("seed", {"main": Service("main", tuple(modules))})}
+    root.finish()
+    return Application(name, modules, topologies, version, postgres, settings.values, objectives, root.lines)
+
+
+def _modules(app: Reader, paths: list[str]) -> dict[str, str]:
+    modules: dict[str, str] = {}
+    for path in paths:
+        name = path.rpartition(".")[2]
+        if not all(part.isidentifier() for part in path.split(".")):
+            app.fault("modules", f"{path!r} is not the import path of a package")
+        elif name in modules:
+            app.fault("modules", f"two modules are named {name!r}: {modules[name]} and {path}", hint="rename one of the packages")
+        else:
+            modules[name] = path
+    if not paths:
+        app.fault("modules", "the application has no module", hint='modules = ["shop.orders"]')
+    return modules
+
+
+def _postgres(engines: Reader) -> str:
+    source = engines.text("postgres", default="embedded")
+    if source not in {"embedded", "path"} and not source.startswith(("postgresql://", "postgres://")):
+        engines.fault(
+            "postgres", f"{source!r} is no PostgreSQL", hint='"embedded", "path" (one on the PATH) or a postgresql:// URL'
+        )
+    return source
+
+
+def _objective(name: str, table: Reader) -> Objective:
+    route = table.text("route", required=True)
+    target = table.number("target", required=True)
+    if not 0 < target < 100:
+        table.fault("target", f"a target of {target} percent can be missed by nothing or by everything", hint="target = 99.9")
+    latency = table.text("latency", default="")
+    latency_s = None
+    if latency:
+        try:
+            latency_s = parse_duration_s(latency)
+        except ValueError as error:
+            table.fault("latency", str(error))
+    table.done()
+    return Objective(name, route, target, latency_s)
+
+
+def _topology(name: str, table: Reader, known: list[str]) -> Topology:
+    services_table = table.table("services", required=True)
+    wanted: dict[str, tuple[list[str], int, Reader]] = {}
+    for key, service in services_table.tables():
+        service.check_name(key)
+        modules = service.texts("modules", required=True)
+        wanted[key] = (modules, service.count("instances", default=1), service)
+        service.done()
+    table.done()
+    named: dict[str, str] = {}
+    for key, (modules, _, service) in wanted.items():
+        for module in modules:
+            if module != "*" and module not in known:
+                service.unknown("modules", module, known, what="module of the application")
+            elif module in named and module != "*":
+                service.fault(
+                    "modules",
+                    f"module {module!r} is in two services, {named[module]!r} and {key!r}",
+                    hint="a module has one owner",
+                )
+            named[module] = key
+    rest = [module for module in known if module not in named]
+    if rest and "*" not in named and wanted:
+        services_table.fault(
+            "", f"no service hosts {', '.join(map(repr, rest))}", hint='add it to a service, or say modules = ["*"] in one'
+        )
+    services = {
+        key: Service(
+            key, tuple(module for module in known if module in modules or ("*" in modules and module in rest)), instances
+        )
+        for key, (modules, instances, _) in wanted.items()
+    }
+    for key, service in services.items():
+        if not service.modules and not wanted[key][2].has_faults:
+            wanted[key][2].fault("modules", f"service {key!r} has no module", hint="leave it out")
+    return Topology(name, services)
