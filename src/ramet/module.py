@@ -25,10 +25,11 @@ DEFAULT_DEADLINE_S = 5.0
 class Expose(Protocol):
     """What `@module.expose` and the HTTP verbs are: a plain `def` becomes a call that is awaited, the rest keeps its type."""
 
+    # The overloads overlap: what returns a coroutine returns something. Type checkers take the first that fits.
     @overload
     def __call__(self, function: Callable[P, Coroutine[Any, Any, T]], /) -> Callable[P, Coroutine[Any, Any, T]]: ...
     @overload
-    def __call__(self, function: Callable[P, AsyncIterator[T]], /) -> Callable[P, AsyncIterator[T]]: ...
+    def __call__(self, function: Callable[P, AsyncIterator[T]], /) -> Callable[P, AsyncIterator[T]]: ...  # pyright: ignore[reportOverlappingOverload]
     @overload
     def __call__(self, function: Callable[P, T], /) -> Callable[P, Coroutine[Any, Any, T]]: ...
 
@@ -73,7 +74,7 @@ class Module:
     @overload
     def expose(self, function: Callable[P, Coroutine[Any, Any, T]], /) -> Callable[P, Coroutine[Any, Any, T]]: ...
     @overload
-    def expose(self, function: Callable[P, AsyncIterator[T]], /) -> Callable[P, AsyncIterator[T]]: ...
+    def expose(self, function: Callable[P, AsyncIterator[T]], /) -> Callable[P, AsyncIterator[T]]: ...  # pyright: ignore[reportOverlappingOverload]
     @overload
     def expose(self, function: Callable[P, T], /) -> Callable[P, Coroutine[Any, Any, T]]: ...
     @overload
@@ -86,7 +87,17 @@ class Module:
         deadline: str | float = ...,
         hedge_after: str | float | None = ...,
     ) -> Expose: ...
-    def expose(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    def expose(
+        self,
+        function: Callable[..., Any] | None = None,
+        /,
+        *,
+        raises: Sequence[type[Failure]] = (),
+        idempotent: bool = False,
+        once: bool = False,
+        deadline: str | float = DEFAULT_DEADLINE_S,
+        hedge_after: str | float | None = None,
+    ) -> Any:
         """Make a function a call that other modules may make.
 
         raises: the failures that arrive as themselves; anything else arrives as RemoteError.
@@ -97,10 +108,12 @@ class Module:
 
         Raises DeclarationError or UnwireableType, at import.
         """
-        made = _options(**options)
-        if function is not None:
+        made = _options(raises=raises, idempotent=idempotent, once=once, deadline=deadline, hedge_after=hedge_after)
+
+        def expose(function: Callable[..., Any]) -> Callable[..., Any]:
             return self._expose(function, made)
-        return lambda function: self._expose(function, made)
+
+        return expose if function is None else expose(function)
 
     def get(self, path: str, *, status: int = 200, **options: Any) -> Expose:
         """Expose a call and bind it to `GET path`. Takes what `expose` takes; a GET is idempotent by itself."""

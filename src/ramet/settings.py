@@ -30,13 +30,13 @@ class Settings:
     """Largest frame sent or taken, in bytes. 16 MiB: larger values belong in a stream or an object store."""
 
     max_calls_per_connection: int = 1024
-    """Calls that one peer may have in flight on one connection; further ones wait at the caller. Eight times what saturates a core."""
+    """Calls that one peer may have in flight on one connection; further ones wait at the caller. Eight times what fills a core."""
 
     max_calls: int = 4096
     """Calls in flight in one instance over all connections; further ones are shed with `Overloaded`. A guess: 4 busy peers."""
 
     max_queued_calls: int = 1000
-    """Calls that may wait for an endpoint of one module that is not there yet, or has no room. Beyond it: `Unavailable` at once."""
+    """Calls that may wait for an endpoint of one module that is not there yet, or has no room. Beyond: `Unavailable` at once."""
 
     stream_window_bytes: int = 256 * 1024
     """Bytes of a stream that may be under way unread. 256 KiB: over the bandwidth-delay product of a local network."""
@@ -64,7 +64,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Read `RAMET_*`. Raises ConfigError for a value that does not fit and for an unknown name that is close to a known one."""
+        """Read `RAMET_*`. Raises ConfigError for a value that does not fit, and for an unknown name that is close to a known one."""
         fields = {field.name: field for field in dataclasses.fields(cls)}
         values: dict[str, object] = {}
         for variable, text in environment.items():

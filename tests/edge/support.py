@@ -74,9 +74,7 @@ class WebModule(Module):
         max_body_bytes: int | None = None,
     ) -> None:
         deadline_s = None if deadline is None else parse_duration_s(deadline)
-        self.mounts.append(
-            mount_of(self.name, app, prefix, wsgi=wsgi, deadline_s=deadline_s, max_body_bytes=max_body_bytes)
-        )
+        self.mounts.append(mount_of(self.name, app, prefix, wsgi=wsgi, deadline_s=deadline_s, max_body_bytes=max_body_bytes))
 
 
 @dataclass

@@ -99,8 +99,9 @@ def test_when_apply_returns_the_next_request_goes_the_new_way(directory: Path) -
             front, envoy = Front(old, new), Envoy(directory / "envoy")
             await envoy.start(front.files(v1=1))
             client = Client(front.port)
+            files = {"v1": front.files(v1=1), "v2": front.files(v2=1)}
             for version in ("v2", "v1", "v2", "v1", "v2"):
-                await envoy.apply(front.files(**{version: 1}))
+                await envoy.apply(files[version])
                 assert await client.request() == (200, version)
             client.close()
             await envoy.stop()

@@ -15,6 +15,7 @@ from engine_support import Killable, end_process, wait_until
 from ramet.engines import postgres as postgres_module
 from ramet.engines.errors import EngineBusy, EngineFailed, PortTaken
 from ramet.engines.identity import identify
+from ramet.engines.ports import free_port
 from ramet.engines.postgres import Postgres
 from ramet.engines.postgres_settings import PostgresSettings
 from ramet.engines.restarts import RestartPolicy
@@ -23,6 +24,7 @@ from ramet.engines.supervision import Change, Status
 SUPERVISE = """
 import asyncio, sys
 from pathlib import Path
+from ramet.engines.ports import free_port
 from ramet.engines.postgres import Postgres
 
 async def main():
@@ -65,6 +67,21 @@ def test_a_server_outlives_its_supervisor_and_is_adopted(made: Path) -> None:
         assert await execute(postgres.url(), "SHOW work_mem") == "9MB", "settings that a reload can change are taken"
         await postgres.stop()
         assert identify(pid) is None
+
+    asyncio.run(scenario())
+
+
+def test_an_adopted_server_moves_to_the_port_that_is_asked_for(made: Path) -> None:
+    """Its clients are told that port, whatever the server was started with before."""
+    supervise_and_kill(made)
+
+    async def scenario() -> None:
+        wanted = free_port()
+        postgres = Postgres(made, settings=PostgresSettings(port=wanted))
+        await postgres.start()
+        assert postgres.port == wanted
+        assert await execute(postgres.url(), "SELECT answer FROM kept") == 42
+        await postgres.stop()
 
     asyncio.run(scenario())
 

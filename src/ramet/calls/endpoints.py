@@ -81,7 +81,8 @@ class Endpoint:
         self._keeping = asyncio.create_task(self._keep(), name=f"endpoint {address.instance}")
 
     def __repr__(self) -> str:
-        return f"<Endpoint {self.address}, {self.state}, {self.in_flight} in flight, {self.latency_s * 1e3:.2f} ms, {self.health.circuit.value}>"
+        circuit = self.health.circuit.value
+        return f"<Endpoint {self.address}, {self.state}, {self.in_flight} in flight, {self.latency_s * 1e3:.2f} ms, {circuit}>"
 
     @property
     def state(self) -> str:
@@ -153,7 +154,7 @@ class Endpoint:
 
     async def _probe(self) -> None:
         while self.health.circuit is Circuit.OPEN:
-            await asyncio.sleep(self.health.wait_s * (0.75 + random.random() / 2))
+            await asyncio.sleep(self.health.wait_s * (0.75 + random.random() / 2))  # noqa: S311  (jitter)
             connection = self.connection
             if connection is None:
                 continue  # connecting again; the handshake is the sign of life
@@ -182,7 +183,7 @@ class Endpoint:
                 self._report(error)
             self.connection = None
             self.changed()
-            await asyncio.sleep(wait_s * (0.5 + random.random()))
+            await asyncio.sleep(wait_s * (0.5 + random.random()))  # noqa: S311  (jitter)
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
     def _report(self, error: Exception) -> None:

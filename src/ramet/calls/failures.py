@@ -1,4 +1,4 @@
-"""What a caller sees of what a callee raised: declared failures as themselves, the rest as RemoteError. The same together and apart."""
+"""What a caller sees of what a callee raised: declared failures as themselves, the rest as RemoteError, together and apart."""
 
 import logging
 

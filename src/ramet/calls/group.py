@@ -7,7 +7,6 @@ endpoints as for two hundred.
 import asyncio
 import random
 import time
-from collections import deque
 from collections.abc import Collection
 
 from ramet.calls import balance
@@ -27,11 +26,13 @@ class Group:
         self.budget = Budget(settings.retry_budget)
         self._settings = settings
         self._ready: list[Endpoint] = []
-        self.waiting: deque[asyncio.Future[None]] = deque()
+        self.waiting: dict[asyncio.Future[None], None] = {}
+        """Callers without an endpoint, in the order in which they came."""
         self._chance = random.random
 
     def __repr__(self) -> str:
-        return f"<Group {self.module}: {len(self._ready)} of {len(self.endpoints)} endpoints callable, {len(self.waiting)} calls wait>"
+        ready = f"{len(self._ready)} of {len(self.endpoints)} endpoints callable"
+        return f"<Group {self.module}: {ready}, {len(self.waiting)} calls wait>"
 
     def refresh(self) -> None:
         """Something changed with an endpoint."""
@@ -40,8 +41,8 @@ class Group:
 
     def wake(self) -> None:
         """There may be room for one more call per waiting caller."""
-        for _ in range(len(self.waiting)):
-            waiter = self.waiting.popleft()
+        waiting, self.waiting = self.waiting, {}
+        for waiter in waiting:
             if not waiter.done():
                 waiter.set_result(None)
 
@@ -61,19 +62,16 @@ class Group:
         while (endpoint := self.pick(tried)) is None:
             self._check_worth_waiting()
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self.waiting.append(waiter)
+            self.waiting[waiter] = None
             try:
-                async with asyncio.timeout(deadline - monotonic()) as timer:
+                async with asyncio.timeout(deadline - monotonic()):
                     await waiter
             except TimeoutError:
-                if not timer.expired():
-                    raise
                 raise DeadlineExceeded(
                     f"no endpoint of `{self.module}` had room before the deadline{self._why()}", may_have_run=False
                 ) from None
             finally:
-                if not waiter.done():
-                    waiter.cancel()
+                self.waiting.pop(waiter, None)
         return endpoint
 
     def _check_worth_waiting(self) -> None:

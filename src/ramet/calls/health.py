@@ -6,7 +6,7 @@
                                                                    └── it fails: twice the wait, at most 30 s ┘
 
 A failure is what the endpoint is to blame for: no answer in time, a lost connection. A callee's exception is not one by itself,
-since the caller's argument may be at fault; it counts in `error_rate`, which is only held against an endpoint whose peers do well.
+since the argument may be at fault; it counts in `error_rate`, which is held only against an endpoint whose peers do well.
 """
 
 import enum
@@ -93,7 +93,7 @@ class Health:
 
 
 def is_outlier(health: Health, peers: Sequence[Health], *, ejected: int, max_share: float) -> bool:
-    """Whether an endpoint does so much worse than its peers that it should be ejected. `ejected` counts those that are already."""
+    """Whether an endpoint does so much worse than its peers that it should be ejected. ejected: how many are already."""
     others = [peer for peer in peers if peer is not health and peer.circuit is Circuit.CLOSED]
     if not others or health.calls < OUTLIER_CALLS or health.error_rate < OUTLIER_RATE:
         return False

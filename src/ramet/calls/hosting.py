@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from ramet.calls.execution import awaitable, positional
@@ -67,7 +68,7 @@ class Work(Context):
         self.face = hosted.face
         self.caller = caller
         self.key = None
-        self.baggage = None
+        self.baggage: Mapping[str, str] | None = None
         self.wanted = None
         self.root = None
         self.noted = None

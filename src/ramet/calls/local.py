@@ -112,8 +112,9 @@ class LocalCall:
         return self._ledger.once(self.contract.qualified, mine.key, partial(self._positional, *args))
 
     async def _within(self, mine: Context, args: tuple[Any, ...]) -> Any:
+        timer = asyncio.timeout(mine.deadline - monotonic())
         try:
-            async with asyncio.timeout(mine.deadline - monotonic()) as timer:
+            async with timer:
                 return await self._execute(mine, args)
         except TimeoutError:
             if timer.expired():
@@ -201,8 +202,9 @@ class LocalCall:
         """One item in the callee's context, within the time for one item."""
         outer = current.get()
         current.set(mine)
+        timer = asyncio.timeout(limit_s)
         try:
-            async with asyncio.timeout(limit_s) as timer:
+            async with timer:
                 return await anext(items, _ENDED)
         except TimeoutError as error:
             if timer.expired():

@@ -1,7 +1,7 @@
-"""What a caller may ask of the calls it makes, and read of the work that it is part of. Public as `ramet.calling`, `ramet.context`."""
+"""What a caller may ask of the calls it makes, and read of the work that it is part of: `ramet.calling`, `ramet.context`."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 from ramet.kit.durations import parse_duration_s
@@ -20,7 +20,7 @@ def calling(
     hedge_after: str | float | None = None,
     key: str | None = None,
     baggage: Mapping[str, str] | None = None,
-) -> Iterator[None]:
+) -> Generator[None]:
     """Ask something of the calls made inside the block.
 
         with ramet.calling(deadline="200ms"):

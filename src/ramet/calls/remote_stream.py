@@ -33,7 +33,7 @@ class RemoteStream:
         making = remote.begin(args)
         error = ""
         try:
-            endpoint = remote.group.pick() or await remote.group.wait(making.deadline)
+            endpoint = remote.group.pick() or await remote.group.wait(making[4])
             incoming = self._send(args, making, endpoint)
             endpoint.in_flight += 1
             try:
@@ -61,18 +61,19 @@ class RemoteStream:
         remote = self._remote
         connection = endpoint.connection
         assert connection is not None
-        terms = connection.agreed.get((making.context.face.name, remote.name))
+        context, _, _, started, deadline = making
+        terms = connection.agreed.get((context.face.name, remote.name))
         if terms is None:
-            raise remote.refused(making.context, endpoint)
-        key = remote.key(making.context) if remote.contract.once else None
-        body = remote.body(args, making, making.deadline - making.started, key, by_name=terms.by_name)
+            raise remote.refused(context, endpoint)
+        key = remote.key(context) if remote.contract.once else None
+        body = remote.body(args, making, deadline - started, key, by_name=terms.by_name)
         return connection.open_stream(remote.codec, terms, body, args)
 
     async def _next(self, incoming: IncomingStream, making: Making, endpoint: Endpoint) -> Frame:
-        limit_s = making.deadline - making.started
+        context, _, _, started, deadline = making
         while (got := incoming.next_frame()) is None:
             try:
-                async with asyncio.timeout(min(limit_s, making.context.deadline - monotonic())):
+                async with asyncio.timeout(min(deadline - started, context.deadline - monotonic())):
                     await incoming.wait_frame()
             except TimeoutError:
                 endpoint.unanswered()
@@ -83,4 +84,4 @@ class RemoteStream:
         if got[0] == _FAILURE:
             raise self._remote.failed(got, endpoint, endpoint.latency_s)
         if got[1] & WITH_CAUSAL:
-            making.context.causal.merge(self._remote.codec.read_causal(got[4]))
+            making[0].causal.merge(self._remote.codec.read_causal(got[4]))

@@ -6,7 +6,7 @@ are the process's own.
 
 import asyncio
 import ssl
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -84,7 +84,8 @@ class Calls:
         self.recorder.gauge(names.ENDPOINTS, self._endpoint_states)
 
     def __repr__(self) -> str:
-        return f"<Calls of {self.instance}: {', '.join(sorted(self.local)) or 'no module'} here, {len(self._endpoints)} endpoints, epoch {self.epoch}>"
+        here = ", ".join(sorted(self.local)) or "no module"
+        return f"<Calls of {self.instance}: {here} here, {len(self._endpoints)} endpoints, epoch {self.epoch}>"
 
     # Placement
 
@@ -180,7 +181,7 @@ class Calls:
         )
 
     @contextmanager
-    def inside(self, module: str) -> Iterator[None]:
+    def inside(self, module: str) -> Generator[None]:
         """Run code of a module that nobody called: a job, what starts and stops it."""
         outer = current.get()
         current.set(Context(face=self.modules[module].face))

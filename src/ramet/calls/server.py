@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from typing import Any, Protocol
 
 from ramet.calls.hosting import Hosted, Work
@@ -55,10 +55,15 @@ class CallServer:
         self._idle = asyncio.Event()
         self._idle.set()
         self.shed = recorder.counter(names.SHED)
-        recorder.gauge(names.IN_FLIGHT, lambda: iter([({}, float(self.in_flight))]))
+        recorder.gauge(names.IN_FLIGHT, self._read_in_flight)
 
     def __repr__(self) -> str:
-        return f"<CallServer {self.instance}: {len(self.hosted)} calls, {len(self.connections)} connections, {self.in_flight} in flight{', draining' if self.is_draining else ''}>"
+        state = ", draining" if self.is_draining else ""
+        peers = len(self.connections)
+        return f"<CallServer {self.instance}: {len(self.hosted)} calls, {peers} connections, {self.in_flight} in flight{state}>"
+
+    def _read_in_flight(self) -> Iterator[tuple[dict[str, str], float]]:
+        yield {}, float(self.in_flight)
 
     def entered(self) -> None:
         self.in_flight += 1

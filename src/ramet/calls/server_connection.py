@@ -1,6 +1,7 @@
 """The callee's end of one connection: runs calls, answers, keeps the peer honest.
 
-Each call runs in a worker's task (see `workers`) and is ended by its function, by CANCEL, by its deadline, or with its connection. Answers are collected and written once per turn of the loop. A peer that does not read its answers is not read from
+Each call runs in a worker's task (see `workers`) and is ended by its function, by CANCEL, by its deadline, or with its
+connection. Answers are collected and written once per turn of the loop. A peer that does not read its answers is not read from
 either. A peer that breaks the protocol is told so by name and cut off; the others do not notice.
 """
 
@@ -9,7 +10,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from ramet.calls import failures
 from ramet.calls.hosting import Hosted, Work, enter
@@ -55,13 +56,13 @@ class ServerConnection(asyncio.Protocol):
     # The connection's life
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # pyright: ignore[reportAttributeAccessIssue]  (a stream transport: Protocol gets no other)
+        self._transport = cast("asyncio.Transport", transport)  # a stream transport: Protocol gets no other
         self._server.connections.add(self)
         self._handshake = self._loop.call_later(
             self._server.settings.handshake_s, self._refuse, ProtocolError("no-hello", "no HELLO came in time")
         )
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  (asyncio's signature)
         self.close()
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ application's own authority, whose subject names the service in a URI, `ramet://
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 import stat
@@ -71,7 +72,7 @@ def peer_service(transport: asyncio.BaseTransport, app: str) -> str | None:
 
 
 def host_id() -> str:
-    """Identity of this machine: equal in two processes exactly if they share one kernel, so that a socket's path may be shared."""
+    """Identity of this machine: equal in two processes exactly if they share one kernel, so that they may share a socket."""
     with contextlib.suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return socket.gethostname()
@@ -102,12 +103,16 @@ async def dial(address: Address, factory: Callable[[], P], *, here: str, tls: ss
 
 async def listen_unix(path: Path, factory: Callable[[], asyncio.BaseProtocol]) -> asyncio.AbstractServer:
     """Open a Unix door, readable by this user alone. A socket that a dead process left behind is replaced."""
+    _make_way(path)
+    server = await asyncio.get_running_loop().create_unix_server(factory, str(path))
+    os.chmod(path, 0o600)  # noqa: PTH101  (once, at start)
+    return server
+
+
+def _make_way(path: Path) -> None:
     if path.is_socket():
         path.unlink()
     path.parent.mkdir(parents=True, exist_ok=True)
-    server = await asyncio.get_running_loop().create_unix_server(factory, str(path))
-    path.chmod(0o600)
-    return server
 
 
 async def listen_tcp(

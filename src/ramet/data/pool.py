@@ -141,8 +141,10 @@ class Pool:
             self._upkeep.cancel()
         while self._waiters:
             self._answer(self._waiters.popleft(), self._closed())
-        while self._idle:
-            self._discard(self._idle.pop())
+        idle, self._idle = self._idle, []
+        await asyncio.gather(*map(self._goodbye, idle))
+        for each in idle:
+            self._forget(each)
         if self.all and drain_s > 0:
             self._emptied = asyncio.Event()
             try:
@@ -156,6 +158,7 @@ class Pool:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # transports are closed by the loop's next turn
 
     # ---- the hot path: neither of these two waits
 

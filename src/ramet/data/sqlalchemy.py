@@ -83,7 +83,7 @@ async def join_session(tx: Transaction, options: Mapping[str, Any]) -> AsyncIter
     session = AsyncSession(guest.connection, **{"expire_on_commit": False, "join_transaction_mode": "rollback_only", "info": {"tx": tx}, **options})
     try:
         yield session
-        await session.flush()
+        await session.commit()
     finally:
         await session.close()
 
@@ -100,6 +100,7 @@ class Guest:
     async def open(self) -> None:
         """Connect, with SQLAlchemy's first questions to the server and the rollback after them kept apart from the block's work."""
         self.connection = await _engine(self._tx).connect()
+        await self.connection.begin()  # a session joins a transaction that is there, and would end one of its own
         self._is_ending = False
 
     async def leave(self) -> None:

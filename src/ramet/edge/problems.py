@@ -18,16 +18,7 @@ from typing import Any
 import msgspec
 
 from ramet.edge.replies import Reply
-from ramet.errors import (
-    BadArgument,
-    CallError,
-    ConnectionLost,
-    DeadlineExceeded,
-    NotAllowed,
-    Overloaded,
-    RemoteError,
-    Unavailable,
-)
+from ramet.errors import BadArgument, CallError, NotAllowed, RemoteError
 from ramet.model.failure import Failure
 
 MEDIA_TYPE = "application/problem+json"
@@ -92,16 +83,14 @@ def problem_of(error: BaseException, trace_id: bytes, declared: tuple[type[Failu
             return error.problem
         case Failure() if isinstance(error, declared):
             return failure_problem(error)
-        case RemoteError() | ConnectionLost():
-            return internal(trace_id) if isinstance(error, RemoteError) else _call_problem(error, 503, retry=False)
         case BadArgument():
             return Problem(status=422, title="The request does not fit", detail=error.message)
-        case DeadlineExceeded():
-            return _call_problem(error, 504, retry=False)
-        case Overloaded() | Unavailable():
-            return _call_problem(error, 503, retry=True)
         case NotAllowed():
             return Problem(status=403)
+        case RemoteError():
+            return _of_world(error.type_name, error) or internal(trace_id)
+        case CallError():
+            return _of_world(type(error).__name__, error) or internal(trace_id)
         case _:
             return _foreign(error) or internal(trace_id)
 
@@ -147,14 +136,17 @@ def retry_after(seconds: float) -> str:
     return str(max(1, math.ceil(seconds)))
 
 
-def _call_problem(error: CallError, status: int, *, retry: bool) -> Problem:
-    details = {503: "a part of the system is not to be reached", 504: "the deadline passed"}
-    return Problem(
-        status=status,
-        detail=details[status],
-        members={"may_have_run": error.may_have_run},
-        headers={"retry-after": retry_after(RETRY_AFTER_S)} if retry else {},
-    )
+_WORLD = {"DeadlineExceeded": 504, "Overloaded": 503, "Unavailable": 503, "ConnectionLost": 503}
+_DETAILS = {503: "a part of the system is not to be reached", 504: "the deadline passed"}
+
+
+def _of_world(type_name: str, error: CallError) -> Problem | None:
+    """What the call ended with, or a call that it made and did not answer for: then it arrives as a RemoteError of that name."""
+    status = _WORLD.get(type_name)
+    if status is None:
+        return None
+    headers = {"retry-after": retry_after(RETRY_AFTER_S)} if status == 503 else {}
+    return Problem(status=status, detail=_DETAILS[status], members={"may_have_run": error.may_have_run}, headers=headers)
 
 
 def _foreign(error: BaseException) -> Problem | None:

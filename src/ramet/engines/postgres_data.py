@@ -194,12 +194,16 @@ def _works_in(pid: int, data: Path) -> bool:
 async def _remove_leftovers(parent: Path) -> None:
     """What an interrupted attempt made. Its last processes may be dying still, and write while we remove: a few tries."""
     for _ in range(20):
-        leftovers = list(parent.glob(f"{_MAKING}*"))
-        for left in leftovers:
-            shutil.rmtree(left, ignore_errors=True)
-        if not any(left.exists() for left in leftovers):
+        if _try_remove_leftovers(parent):
             return
         await asyncio.sleep(0.02)
+
+
+def _try_remove_leftovers(parent: Path) -> bool:
+    leftovers = list(parent.glob(f"{_MAKING}*"))
+    for left in leftovers:
+        shutil.rmtree(left, ignore_errors=True)
+    return not any(left.exists() for left in leftovers)
 
 
 @contextlib.asynccontextmanager

@@ -12,7 +12,7 @@ import datetime
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,11 +70,16 @@ class Authority:
                 _write(path, certificate.public_bytes(serialization.Encoding.PEM))
         certificate, key = _load(path), _load_key(key_path)
         if certificate.public_key() != key.public_key():
-            raise CertificateError("the authority's key does not belong to its certificate", where=str(key_path), hint=f"restore both, or remove {folder}")
+            hint = f"restore both, or remove {folder}"
+            raise CertificateError("the authority's key does not belong to its certificate", where=str(key_path), hint=hint)
         if (named := certificate.subject.rfc4514_string()) != f"CN={app}":
             raise CertificateError(f"the authority is that of {named.removeprefix('CN=')!r}, not of {app!r}", where=str(path))
         if certificate.not_valid_after_utc <= _now():
-            raise CertificateError(f"the authority expired on {certificate.not_valid_after_utc:%Y-%m-%d}", where=str(path), hint=f"remove {folder}, run `ramet certs init`")
+            raise CertificateError(
+                f"the authority expired on {certificate.not_valid_after_utc:%Y-%m-%d}",
+                where=str(path),
+                hint=f"remove {folder}, run `ramet certs init`",
+            )
         return cls(folder, app, certificate, key)
 
     def identity(self, service: str) -> Identity:
@@ -115,8 +120,12 @@ class Authority:
             .not_valid_before(now - _BACKDATED)
             .not_valid_after(min(now + SERVICE_LIFE, self._certificate.not_valid_after_utc))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(service_uri(self.app, service))]), critical=False)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(
+                x509.SubjectAlternativeName([x509.UniformResourceIdentifier(service_uri(self.app, service))]), critical=False
+            )
+            .add_extension(
+                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
+            )
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
@@ -176,14 +185,18 @@ def _load(path: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise CertificateError(f"not a certificate: {error}", where=str(path), hint="remove it; it will be issued again") from error
+        raise CertificateError(
+            f"not a certificate: {error}", where=str(path), hint="remove it; it will be issued again"
+        ) from error
 
 
 def _load_key(path: Path) -> ec.EllipticCurvePrivateKey:
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), None)
     except (OSError, ValueError, TypeError) as error:
-        raise CertificateError(f"not a key: {error}", where=str(path), hint="restore it; without it no certificate can be issued") from error
+        raise CertificateError(
+            f"not a key: {error}", where=str(path), hint="restore it; without it no certificate can be issued"
+        ) from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise CertificateError("not a key of ours: another kind than P-256", where=str(path))
     return key
@@ -200,7 +213,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Generator[None]:
     with (folder / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

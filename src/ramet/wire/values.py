@@ -7,7 +7,7 @@ on each machine.
 
 import datetime
 from collections.abc import Callable
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 from msgspec import inspect as types
@@ -18,6 +18,7 @@ DecodeError = msgspec.DecodeError
 ValidationError = msgspec.ValidationError
 Raw = msgspec.Raw
 
+T = TypeVar("T")
 Guard = Callable[[Any], None]
 
 
@@ -117,3 +118,8 @@ def _lenient(guard: Guard, value: Any) -> None:
         guard(value)
     except (TypeError, AttributeError, KeyError, IndexError):
         return
+
+
+def decode_json_as(text: bytes, annotation: type[T]) -> T:
+    """Raises DECODE_ERRORS."""
+    return msgspec.json.decode(text, type=annotation)

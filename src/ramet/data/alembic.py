@@ -1,0 +1,61 @@
+"""Alembic on a connection of ours. Loaded by `migrations.up` alone (extra `migrations`)."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from ramet.data.revisions import Revision
+
+
+async def upgrade(
+    connection: object, folder: Path, schema: str, version_table: str, missing: Mapping[str, Revision], done: Callable[[Revision], None]
+) -> None:
+    """Apply all up to the head, each in a transaction of its own. `done` is told of each after its commit; SQLAlchemy's errors."""
+
+    async def creator(*_: Any, **__: Any) -> object:
+        return connection
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=creator, poolclass=NullPool)
+    try:
+        async with engine.connect() as opened:
+            await opened.run_sync(_upgrade, folder, schema, version_table, missing, done)
+    finally:
+        await engine.dispose()
+
+
+def _upgrade(
+    connection: Connection, folder: Path, schema: str, version_table: str, missing: Mapping[str, Revision], done: Callable[[Revision], None]
+) -> None:
+    script = ScriptDirectory(str(folder))
+    pending: list[Revision] = []
+
+    def steps(current: Any, _context: Any) -> Any:
+        return script._upgrade_revs("head", current)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (what Alembic's own `upgrade` command passes)
+
+    def committed() -> None:
+        while pending:
+            done(pending.pop(0))
+
+    def applied(*, step: Any, **_: Any) -> None:
+        # Called inside of the step's transaction, so the one before it is committed by now.
+        committed()
+        pending.append(missing[step.up_revision_id])
+
+    with EnvironmentContext(Config(), script, fn=steps, destination_rev="head") as environment:
+        environment.configure(
+            connection=connection,
+            version_table=version_table,
+            version_table_schema=schema,
+            transaction_per_migration=True,
+            on_version_apply=applied,
+        )
+        with environment.begin_transaction():
+            environment.run_migrations()
+    committed()

@@ -1,0 +1,228 @@
+"""Bring a module's database up to date, and tell whether it is. One verb a function: `up`, `status`, `verify`; `new` is in `revisions`.
+
+`up` runs Alembic over the module's own role, so a migration can reach nothing but the module's schema. Around it is an advisory lock of
+the session: of two migrators the second waits, and then finds nothing to do. Each migration is a transaction. One that fails leaves the
+version before it. Each statement waits for a table's lock for 5 s at most, since everyone else queues behind it meanwhile; then the
+migration is undone and tried again, after a pause in which the others get on.
+
+Alembic is synchronous and works by a global `op`, so one migrator at a time runs in a process, in SQLAlchemy's `run_sync`.
+"""
+
+import asyncio
+import random
+import zlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from ramet.data import driver, errors, refusals, revisions
+from ramet.data.address import Address
+from ramet.data.revisions import Revision
+from ramet.data.schemas import quote
+from ramet.data.statements import is_script
+
+VERSION_TABLE = "ramet_migrations"
+LOCK_TIMEOUT_S = 5.0
+MAX_ATTEMPTS = 8
+"""Of one migration that cannot get a lock. With the pauses this is up to two minutes."""
+LONGEST_PAUSE_S = 15.0
+WAIT_S = 600.0
+"""For another migrator, in seconds. Ten minutes: a long migration, but not a forgotten one."""
+_LOCK_CLASS = 0x72616D65
+"""'rame': the first half of the advisory lock's key; the second is the schema's CRC."""
+
+Report = Callable[[Revision], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """current: what the database has, None for nothing. missing: what it lacks, in order. is_ahead: it has one that this code does not know."""
+
+    module: str
+    current: str | None
+    head: str | None
+    missing: tuple[Revision, ...]
+    is_ahead: bool
+
+
+async def status(module: str, folder: Path, address: Address) -> Status:
+    """Raises DatabaseUnavailable, or MigrationFailed for a folder that makes no sense."""
+    history = revisions.read(folder)
+    connection = await _connect(address)
+    try:
+        current = await _current(connection, address.schema)
+    finally:
+        await connection.close(timeout=5.0)
+    return Status(module, current, history.head, history.missing(current), current is not None and not history.knows(current))
+
+
+async def verify(module: str, folder: Path, address: Address) -> Status:
+    """What an instance does at its start: look, and never migrate. Raises MigrationsPending if the database is behind this code.
+
+    A database that is ahead is fine: during a release the old instances run on the new schema.
+    """
+    found = await status(module, folder, address)
+    if found.missing:
+        raise errors.MigrationsPending(
+            f"the database of `{module}` is at {found.current or 'nothing'} and lacks {len(found.missing)}: {', '.join(map(str, found.missing))}",
+            where=str(folder),
+            hint=f"ramet migrate up {module}",
+        )
+    return found
+
+
+async def up(
+    module: str,
+    folder: Path,
+    address: Address,
+    *,
+    report: Report | None = None,
+    wait_s: float = WAIT_S,
+    lock_timeout_s: float = LOCK_TIMEOUT_S,
+    max_attempts: int = MAX_ATTEMPTS,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> list[Revision]:
+    """Apply what is missing, in order; returns it. report: told of each when it is committed.
+
+    Raises MigrationFailed with revision, statement and the server's words, or MigrationLocked.
+    """
+    history = revisions.read(folder)
+    applied: list[Revision] = []
+
+    def note(revision: Revision) -> None:
+        applied.append(revision)
+        if report is not None:
+            report(revision)
+
+    async with _one_at_a_time():
+        connection = await _connect(address, lock_timeout=f"{round(lock_timeout_s * 1000)}ms")
+        try:
+            await _lock(connection, module, address.schema, wait_s, sleep)
+            for attempt in range(1, max_attempts + 1):
+                missing = history.missing(await _current(connection, address.schema))
+                try:
+                    await _apply(connection, folder, address.schema, missing, note)
+                    return applied
+                except errors.MigrationLocked:
+                    if attempt == max_attempts:
+                        raise
+                await sleep(min(LONGEST_PAUSE_S, 2.0**attempt / 2) * (0.5 + random.random() / 2))  # noqa: S311  (spreads retries, guards nothing)
+            return applied
+        finally:
+            await connection.close(timeout=5.0)
+
+
+async def _apply(connection: driver.Driver, folder: Path, schema: str, missing: tuple[Revision, ...], note: Report) -> None:
+    if not missing:
+        return
+    waiting = list(missing)
+
+    def done(revision: Revision) -> None:
+        waiting.remove(revision)
+        note(revision)
+
+    # Deferred: Alembic and SQLAlchemy are for whoever migrates; an instance that verifies does without.
+    try:
+        from ramet.data import alembic
+    except ModuleNotFoundError as error:
+        raise errors.MigrationFailed(f"{error.name} is not installed", revision=missing[0].id, hint="pip install 'ramet[migrations]'") from error
+    try:
+        await alembic.upgrade(Scripted(connection), folder, schema, VERSION_TABLE, {revision.id: revision for revision in missing}, done)
+    except Exception as error:
+        raise _failure(error, waiting[0]) from error
+
+
+def _failure(error: Exception, revision: Revision) -> Exception:
+    """What stopped a migration, with the statement that the server did not like."""
+    refused = getattr(getattr(error, "orig", None), "__cause__", None)
+    cause = refused or error
+    statement = statement_at(str(getattr(error, "statement", "") or ""), getattr(cause, "position", None))
+    ours = refusals.ours(cause)
+    if isinstance(ours, errors.LockNotAvailable):
+        return errors.MigrationLocked(f"{revision} could not get a lock: {ours.message}", where=str(revision.path), hint="what runs for so long? SELECT * FROM pg_stat_activity")
+    said = ours.message if isinstance(ours, errors.DatabaseError) else f"{type(error).__name__}: {error}"
+    shown = f"\nin the statement: {statement}" if statement else ""
+    return errors.MigrationFailed(f"{revision} failed and was undone: {said}{shown}", revision=revision.id, statement=statement, where=str(revision.path))
+
+
+def statement_at(script: str, position: str | None) -> str:
+    """The one of several statements that the server pointed at. position: in characters from 1; None for the whole."""
+    if position is None or not is_script(script):
+        return script.strip()
+    at = min(int(position) - 1, len(script))
+    start = script.rfind(";", 0, at) + 1
+    end = script.find(";", at)
+    return script[start : end if end >= 0 else len(script)].strip()
+
+
+class Scripted:
+    """asyncpg's connection for SQLAlchemy, which also runs several statements in one text, as one writes them in a migration."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    async def prepare(self, query: str, *, name: str | None = None) -> Any:
+        return Script(self._connection, query) if is_script(query) else await self._connection.prepare(query, name=name)
+
+    async def close(self, *, timeout: float | None = None) -> None:
+        """Not SQLAlchemy's to close: it holds the advisory lock."""
+
+
+class Script:
+    """Several statements as asyncpg's PreparedStatement."""
+
+    def __init__(self, connection: driver.Driver, text: str) -> None:
+        self._connection = connection
+        self._text = text
+        self._tag = ""
+
+    def get_attributes(self) -> tuple[()]:
+        return ()
+
+    def get_statusmsg(self) -> str:
+        return self._tag
+
+    async def fetch(self, *args: Any) -> list[Any]:
+        if args:
+            raise errors.StatementRefused("several statements in one text take no parameters", hint="one op.execute for each")
+        self._tag = await self._connection.execute(self._text)
+        return []
+
+
+async def _connect(address: Address, **settings: str) -> driver.Driver:
+    try:
+        return await driver.connect(address.dsn, timeout=10.0, server_settings={**address.session_settings(is_read_only=False), **settings})
+    except (OSError, TimeoutError, driver.PostgresError, driver.InterfaceError) as error:
+        raise errors.DatabaseUnavailable(f"cannot connect to {address}: {error or 'no answer within 10 s'}", hint="is the server running, and is the role provisioned?") from error
+
+
+async def _current(connection: driver.Driver, schema: str) -> str | None:
+    table = f"{quote(schema)}.{VERSION_TABLE}"
+    if await connection.fetchval("SELECT to_regclass($1)", table) is None:
+        return None
+    return await connection.fetchval(f"SELECT version_num FROM {table}")  # noqa: S608  (quoted above)
+
+
+async def _lock(connection: driver.Driver, module: str, schema: str, wait_s: float, sleep: Callable[[float], Awaitable[None]]) -> None:
+    """By asking again and again: a wait inside of the server would be cut off by lock_timeout, and hold back vacuum."""
+    clock = asyncio.get_running_loop().time
+    until = clock() + wait_s
+    key = zlib.crc32(schema.encode()) - 2**31
+    while not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", _LOCK_CLASS, key):
+        if clock() >= until:
+            raise errors.MigrationLocked(f"another migrator of `{module}` was at work for more than {wait_s:g} s", hint="SELECT * FROM pg_locks WHERE locktype = 'advisory'")
+        await sleep(0.1)
+
+
+_locks: "WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]" = WeakKeyDictionary()
+
+
+def _one_at_a_time() -> asyncio.Lock:
+    return _locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+
+

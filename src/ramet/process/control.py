@@ -1,0 +1,78 @@
+"""The control channel: a module like any other, hosted by every instance, called from outside at its Unix door.
+
+It is how an instance learns its routing table and is asked how it does. The table is kept on disk, so that an instance that
+starts while nobody can tell it anything goes on with the last one that it knew.
+"""
+
+from pathlib import Path
+from typing import Protocol
+
+from ramet.errors import ConfigError
+from ramet.model.control import Status
+from ramet.model.routing import RoutingTable
+from ramet.module import Module
+from ramet.wire import values
+
+control = Module("ramet")
+"""Its name is taken: no module of an application can be called so, hence none can declare that it uses it."""
+
+
+class Controlled(Protocol):
+    """The instance behind the channel."""
+
+    def take_route(self, table: RoutingTable) -> int: ...
+    def tell_status(self) -> Status: ...
+    def begin_drain(self) -> None: ...
+
+
+class _Channel:
+    instance: Controlled | None = None
+
+
+_channel = _Channel()
+
+
+def answer_for(instance: Controlled) -> None:
+    """From now on the control calls of this process are this instance's."""
+    _channel.instance = instance
+
+
+def _instance() -> Controlled:
+    assert _channel.instance is not None, "the control channel opens after the instance is assembled"
+    return _channel.instance
+
+
+@control.expose(idempotent=True)
+async def route(table: RoutingTable) -> int:
+    """Take a routing table if it is newer. Returns the epoch that the instance has then."""
+    return _instance().take_route(table)
+
+
+@control.expose(idempotent=True)
+async def status() -> Status:
+    return _instance().tell_status()
+
+
+@control.expose(idempotent=True)
+async def drain() -> None:
+    """Begin to leave: not ready, finish what is in flight, exit. Returns at once."""
+    _instance().begin_drain()
+
+
+def save_table(path: Path, table: RoutingTable) -> None:
+    """All or nothing: a crash in the middle leaves the old one."""
+    part = path.with_suffix(".part")
+    part.write_bytes(values.encode_json(table))
+    part.replace(path)
+
+
+def load_table(path: Path) -> RoutingTable | None:
+    """The last table that this instance knew; None where it never had one. Raises ConfigError for a damaged file."""
+    try:
+        return values.decode_json_as(path.read_bytes(), RoutingTable)
+    except FileNotFoundError:
+        return None
+    except values.DECODE_ERRORS as error:
+        raise ConfigError(
+            f"the last routing table cannot be read: {error}", where=str(path), hint=f"remove {path}; it will be sent again"
+        ) from error
