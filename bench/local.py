@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from itertools import repeat
 from typing import Any
 
+import msgspec
 import prometheus_client
 import uvloop
 
@@ -18,14 +19,23 @@ from bench import inprocess
 from bench.harness import Effort
 from bench.inprocess import Candidate, Timings, awaited, timings_table
 from bench.payload import SAMPLE
-from bench.results import Figure, Report
+from bench.results import Figure, Report, at_most
+from ramet import Module
+from ramet.calls.runtime import Calls
+from ramet.settings import Settings
+from ramet.wire.context import Context, current
 
 OURS = "ramet call"
+OURS_COPIED = "ramet call, argument and result copied"
 BARE = "bare await"
+BARE_STRUCT = "bare await, 8-field struct"
 
 Function = Callable[[int], Awaitable[int]]
 
-FIGURES: list[Figure[Timings]] = [inprocess.plain("local.over_bare_ns", OURS, over=BARE)]
+FIGURES: list[Figure[Timings]] = [
+    inprocess.plain("local.immutable_over_bare_ns", OURS, over=BARE, goal=at_most(150)),
+    inprocess.plain("local.copied_over_bare_ns", OURS_COPIED, over=BARE_STRUCT, goal=at_most(800)),
+]
 
 
 def measure(effort: Effort) -> Report:
@@ -49,6 +59,7 @@ def candidates(loop: asyncio.AbstractEventLoop) -> list[Candidate]:
     return [
         *(Candidate(name, awaited(loop, calling(function))) for name, function in functions.items()),
         *(Candidate(name, awaited(loop, calling_double_of(client))) for name, client in clients.items()),
+        *ramet_candidates(loop),
     ]
 
 
@@ -127,3 +138,64 @@ def isolated(function: Function) -> Function:
         return await function(number)
 
     return wrapper
+
+
+class Order(msgspec.Struct):
+    """Mutable, so it is copied on the way in and on the way out."""
+
+    number: int
+    customer: str
+    sku: str
+    quantity: int
+    price: float
+    currency: str
+    note: str
+    is_paid: bool
+
+
+ORDER = Order(7, "customer-1", "sku-2", 3, 9.99, "EUR", "leave it at the door", True)
+numbers = Module("numbers")
+
+
+@numbers.expose
+async def ramet_double(number: int) -> int:
+    return number + number
+
+
+@numbers.expose
+async def ramet_keep(order: Order) -> Order:
+    return order
+
+
+async def keep(order: Order) -> Order:
+    return order
+
+
+def ramet_candidates(loop: asyncio.AbstractEventLoop) -> list[Candidate]:
+    """As in a production instance that hosts both modules, inside a request whose deadline the calls share."""
+
+    async def place() -> None:
+        Calls([numbers], local=["numbers"], app="bench", service="main", instance="main-1", settings=Settings(strict=False)).place()
+
+    loop.run_until_complete(place())
+    return [
+        Candidate(OURS, awaited(loop, in_request(calling(ramet_double)))),
+        Candidate(BARE_STRUCT, awaited(loop, keeping(keep))),
+        Candidate(OURS_COPIED, awaited(loop, in_request(keeping(ramet_keep)))),
+    ]
+
+
+def in_request(run: Callable[[int], Awaitable[None]]) -> Callable[[int], Awaitable[None]]:
+    async def inside(times: int) -> None:
+        current.set(Context(time.monotonic() + 5, 5.0))
+        await run(times)
+
+    return inside
+
+
+def keeping(function: Callable[[Order], Awaitable[Order]]) -> Callable[[int], Awaitable[None]]:
+    async def run(times: int) -> None:
+        for order in repeat(ORDER, times):
+            await function(order)
+
+    return run

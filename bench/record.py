@@ -24,7 +24,10 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from bench import inprocess
 from bench.harness import Effort
 from bench.inprocess import Candidate, Timings, timings_table
-from bench.results import Figure, Report
+from bench.results import Figure, Report, at_most
+from ramet.observe import names
+from ramet.observe.record import Recorder, new_span_id, new_trace_id
+from ramet.wire.context import Context, current
 
 OURS = "ramet record"
 OTEL = "otel record"
@@ -34,7 +37,10 @@ ATTRIBUTES = {"ramet.module": "articles", "rpc.method": "get_article", "ramet.ca
 QUEUE = 1 << 16
 """More than one turn makes: a full queue drops spans, which is cheaper than keeping them."""
 
-FIGURES: list[Figure[Timings]] = [inprocess.plain("record.cpu_ns", OURS)]
+FIGURES: list[Figure[Timings]] = [
+    inprocess.plain("record.cpu_ns", OURS),
+    inprocess.ratio("record.cpu_ratio_otel", OURS, OTEL, at_most(1 / 6, "<= 1/6")),
+]
 
 
 def measure(effort: Effort) -> Report:
@@ -53,6 +59,7 @@ def candidates() -> list[Candidate]:
         Candidate("otel span", otel_span(recording), settle=flush),
         Candidate("otel span, sampled out", otel_span(dropping)),
         Candidate("otel histogram", otel_observe(histogram)),
+        Candidate(OURS, ramet_record()),
         Candidate("prometheus_client labels + histogram", prometheus_observe()),
     ]
 
@@ -122,5 +129,25 @@ def prometheus_observe() -> Callable[[int], None]:
         for _ in repeat(None, times):
             start = clock()
             histogram.labels("articles", "get_article", "feed").observe(clock() - start)
+
+    return run
+
+
+def ramet_record() -> Callable[[int], None]:
+    """A child span, current while it runs, its histogram, an attribute of its own beside the two of its series, ids for the log."""
+    recorder = Recorder(service="bench", version="1", instance="bench-1")
+    series = recorder.series(names.CALL_SERVED, module="articles", call="get_article", placement="local")
+    parent = Context(trace_id=new_trace_id(), span_id=new_span_id())
+
+    def run(times: int) -> None:
+        for _ in repeat(None, times):
+            start = time.monotonic()
+            context = Context(parent.deadline, parent.budget_s, parent.trace_id, new_span_id())
+            current.set(context)
+            _ids = (context.trace_id.hex(), context.span_id.hex())
+            current.set(parent)
+            attributes = {"ramet.caller": "feed"}
+            end = time.monotonic()
+            recorder.finish(series, context.trace_id, context.span_id, parent.span_id, start, end, "", 1, attributes)
 
     return run

@@ -44,6 +44,8 @@ class Module:
     """
 
     def __init__(self, name: str, *, uses: Iterable[str] = ()) -> None:
+        if isinstance(uses, str):
+            raise DeclarationError(f"module `{name}`: uses={uses!r} is one text", hint=f"uses=[{uses!r}]")
         uses = frozenset(uses)
         for each in (name, *uses):
             if not _NAME.fullmatch(each) or len(each) > 48:
@@ -80,6 +82,7 @@ class Module:
     @overload
     def expose(
         self,
+        /,
         *,
         raises: Sequence[type[Failure]] = ...,
         idempotent: bool = ...,
@@ -165,6 +168,8 @@ def _options(
     deadline: str | float = DEFAULT_DEADLINE_S,
     hedge_after: str | float | None = None,
 ) -> CallOptions:
+    if isinstance(raises, type):
+        raise DeclarationError(f"raises={raises.__name__} is one class", hint=f"raises=[{raises.__name__}]")
     try:
         return CallOptions(
             raises=tuple(raises),

@@ -30,7 +30,7 @@ class Settings:
     """Largest frame sent or taken, in bytes. 16 MiB: larger values belong in a stream or an object store."""
 
     max_calls_per_connection: int = 1024
-    """Calls that one peer may have in flight on one connection; further ones wait at the caller. Eight times what fills a core."""
+    """Calls that one peer may have in flight on one connection; others wait at the caller. Eight times what fills a core."""
 
     max_calls: int = 4096
     """Calls in flight in one instance over all connections; further ones are shed with `Overloaded`. A guess: 4 busy peers."""
@@ -64,7 +64,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Read `RAMET_*`. Raises ConfigError for a value that does not fit, and for an unknown name that is close to a known one."""
+        """Read `RAMET_*`. Raises ConfigError for a value that does not fit, and for an unknown name close to a known one."""
         fields = {field.name: field for field in dataclasses.fields(cls)}
         values: dict[str, object] = {}
         for variable, text in environment.items():
@@ -77,7 +77,7 @@ class Settings:
                 raise ConfigError(
                     f"there is no setting {variable}",
                     where=f"environment variable {variable}",
-                    hint=hint.upper().replace("DID YOU MEAN", "did you mean"),
+                    hint=hint.upper().replace("DID YOU MEAN `", f"did you mean `{PREFIX}"),
                 )
         return cls(**values)  # pyright: ignore[reportArgumentType]  (each value was parsed by its field's type)
 

@@ -76,7 +76,7 @@ class NoSuchItem(Failure, status=404):
 
 class Taken(Failure, status=409):
     slug: str
-    status: str = "taken"
+    type: str = "name"
 
 
 def make() -> WebModule:

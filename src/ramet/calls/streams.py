@@ -1,7 +1,7 @@
 """Streams over the wire: CHUNK frames under byte credit, ended by END, FAILURE, CANCEL or the end of the connection.
 
-The sender may have `window` bytes of CHUNK frames under way unread, headers included. The reader
-grants more as it consumes, so a slow reader slows the callee down and neither side holds more than a window (and the one item that went over it).
+The sender may have `window` bytes of CHUNK frames under way unread, headers included. The reader grants more as it consumes,
+so a slow reader slows the callee down and neither side holds more than a window (and the one item that went over it).
 """
 
 import asyncio

@@ -11,16 +11,18 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from ramet.data import driver, errors
 from ramet.data.revisions import Revision
+from ramet.data.statements import is_script
 
 
 async def upgrade(
-    connection: object, folder: Path, schema: str, version_table: str, missing: Mapping[str, Revision], done: Callable[[Revision], None]
+    connection: driver.Driver, folder: Path, schema: str, version_table: str, missing: Mapping[str, Revision], done: Callable[[Revision], None]
 ) -> None:
     """Apply all up to the head, each in a transaction of its own. `done` is told of each after its commit; SQLAlchemy's errors."""
 
-    async def creator(*_: Any, **__: Any) -> object:
-        return connection
+    async def creator(*_: Any, **__: Any) -> Scripted:
+        return Scripted(connection)
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=creator, poolclass=NullPool)
     try:
@@ -59,3 +61,40 @@ def _upgrade(
         with environment.begin_transaction():
             environment.run_migrations()
     committed()
+
+
+class Scripted:
+    """asyncpg's connection for SQLAlchemy, which also runs several statements in one text, as one writes them in a migration."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    async def prepare(self, query: str, *, name: str | None = None) -> Any:
+        return Script(self._connection, query) if is_script(query) else await self._connection.prepare(query, name=name)
+
+    async def close(self, *, timeout: float | None = None) -> None:
+        """Not SQLAlchemy's to close: it holds the advisory lock."""
+
+
+class Script:
+    """Several statements as asyncpg's PreparedStatement."""
+
+    def __init__(self, connection: driver.Driver, text: str) -> None:
+        self._connection = connection
+        self._text = text
+        self._tag = ""
+
+    def get_attributes(self) -> tuple[()]:
+        return ()
+
+    def get_statusmsg(self) -> str:
+        return self._tag
+
+    async def fetch(self, *args: Any) -> list[Any]:
+        if args:
+            raise errors.StatementRefused("several statements in one text take no parameters", hint="one op.execute for each")
+        self._tag = await self._connection.execute(self._text)
+        return []

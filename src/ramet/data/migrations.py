@@ -14,7 +14,6 @@ import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from weakref import WeakKeyDictionary
 
 from ramet.data import driver, errors, refusals, revisions
@@ -129,7 +128,7 @@ async def _apply(connection: driver.Driver, folder: Path, schema: str, missing: 
     except ModuleNotFoundError as error:
         raise errors.MigrationFailed(f"{error.name} is not installed", revision=missing[0].id, hint="pip install 'ramet[migrations]'") from error
     try:
-        await alembic.upgrade(Scripted(connection), folder, schema, VERSION_TABLE, {revision.id: revision for revision in missing}, done)
+        await alembic.upgrade(connection, folder, schema, VERSION_TABLE, {revision.id: revision for revision in missing}, done)
     except Exception as error:
         raise _failure(error, waiting[0]) from error
 
@@ -155,43 +154,6 @@ def statement_at(script: str, position: str | None) -> str:
     start = script.rfind(";", 0, at) + 1
     end = script.find(";", at)
     return script[start : end if end >= 0 else len(script)].strip()
-
-
-class Scripted:
-    """asyncpg's connection for SQLAlchemy, which also runs several statements in one text, as one writes them in a migration."""
-
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
-
-    async def prepare(self, query: str, *, name: str | None = None) -> Any:
-        return Script(self._connection, query) if is_script(query) else await self._connection.prepare(query, name=name)
-
-    async def close(self, *, timeout: float | None = None) -> None:
-        """Not SQLAlchemy's to close: it holds the advisory lock."""
-
-
-class Script:
-    """Several statements as asyncpg's PreparedStatement."""
-
-    def __init__(self, connection: driver.Driver, text: str) -> None:
-        self._connection = connection
-        self._text = text
-        self._tag = ""
-
-    def get_attributes(self) -> tuple[()]:
-        return ()
-
-    def get_statusmsg(self) -> str:
-        return self._tag
-
-    async def fetch(self, *args: Any) -> list[Any]:
-        if args:
-            raise errors.StatementRefused("several statements in one text take no parameters", hint="one op.execute for each")
-        self._tag = await self._connection.execute(self._text)
-        return []
 
 
 async def _connect(address: Address, **settings: str) -> driver.Driver:

@@ -72,7 +72,7 @@ CONNECTIONS_REFUSED = Metric(
     "ramet_connections_refused", "counter", "", "connections closed because the peer broke the protocol, by reason"
 )
 RECORDS_DROPPED = Metric(
-    "ramet_series_dropped", "counter", "", "records counted under `overflow` because a metric had too many label sets"
+    "ramet_series_dropped", "counter", "", "label sets counted under `overflow` because their metric had too many"
 )
 
 METRICS = (

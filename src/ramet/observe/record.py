@@ -125,7 +125,7 @@ class Recorder:
     def __repr__(self) -> str:
         return f"<Recorder of {self.resource['service'] or 'no service'}: {len(self._series)} series, {len(self._ring)} records>"
 
-    def series(self, metric: Metric, **labels: str) -> Series:
+    def series(self, metric: Metric, /, **labels: str) -> Series:
         """The series of a metric with these labels; the same object each time. Callers keep it, look-ups are not for hot paths."""
         key = (metric, tuple(sorted(labels.items())))
         found = self._series.get(key)
@@ -138,7 +138,7 @@ class Recorder:
             found = self._series[key] = Series(metric, labels)
         return found
 
-    def counter(self, metric: Metric, **labels: str) -> Counter:
+    def counter(self, metric: Metric, /, **labels: str) -> Counter:
         key = (metric, tuple(sorted(labels.items())))
         found = self._counters.get(key)
         if found is None:

@@ -93,10 +93,11 @@ class CallCodec:
         for name, index, guard in self._guards:
             try:
                 guard(args[index])
-            except ValueError as error:
-                raise BadArgument(f"`{name}`: {error}", may_have_run=False, call=self.contract.qualified) from None
-            except (TypeError, AttributeError):
-                return  # of another type than declared: decoding will say so better
+            except (ValueError, RecursionError) as error:
+                reason = _reason(error, args[index])
+                raise BadArgument(f"`{name}`: {reason}", may_have_run=False, call=self.contract.qualified) from None
+            except values.NOT_AS_DECLARED:
+                continue
 
     def _bad_argument(self, args: tuple[Any, ...], error: Exception) -> BadArgument:
         for parameter, arg in zip(self._parameters, args, strict=True):

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from ramet.errors import UsageError
 
 MAX_BAGGAGE_BYTES = 4096
+TRACE_FLAGS = 0x03
+"""W3C Trace Context level 2: sampled, and the trace id is random. All others are sent as zero."""
 
 
 class Face(NamedTuple):
@@ -148,8 +150,9 @@ class Context:
 
     @property
     def traceparent(self) -> str:
-        """The W3C header for whoever is called outside of Ramet; empty without a trace."""
-        return f"00-{self.trace_id.hex()}-{self.span_id.hex()}-{self.trace_flags:02x}" if self.trace_id else ""
+        """The W3C header for whoever is called outside of Ramet; empty without a trace. Flags that version 00 has not are zero."""
+        flags = self.trace_flags & TRACE_FLAGS
+        return f"00-{self.trace_id.hex()}-{self.span_id.hex()}-{flags:02x}" if self.trace_id else ""
 
 
 NOTHING = Context()
@@ -159,7 +162,10 @@ current: ContextVar[Context] = ContextVar("ramet_context", default=NOTHING)
 
 def check_baggage(baggage: Mapping[str, str]) -> Mapping[str, str]:
     """Raises UsageError over 4 KiB of keys and values in UTF-8: it is sent with every call of the tree."""
-    size = sum(len(key.encode()) + len(value.encode()) for key, value in baggage.items())
+    try:
+        size = sum(len(key.encode()) + len(value.encode()) for key, value in baggage.items())
+    except (AttributeError, UnicodeEncodeError) as error:
+        raise UsageError(f"baggage is text by name: {error}") from None
     if size > MAX_BAGGAGE_BYTES:
         raise UsageError(
             f"baggage of {size} bytes, at most {MAX_BAGGAGE_BYTES} travel with a call",

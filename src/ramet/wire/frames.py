@@ -107,7 +107,7 @@ class FrameReader:
             self._needed = LENGTH_BYTES + HEADER.unpack_from(self._held)[0]
 
     def _refusal(self, length: int, kind: int, header: bytes) -> ProtocolError:
-        if Kind.HELLO in self.kinds and kind != Kind.HELLO:
+        if Kind.HELLO in self.kinds and (kind != Kind.HELLO or _is_tls(header)):
             if kind in Kind.__members__.values() and length <= self.max_frame_bytes:
                 return ProtocolError("out-of-order", f"{Kind(kind).name} before HELLO")
             return ProtocolError("not-ramet", f"the connection began with {header[:8]!r}", hint=_guess(header))
@@ -124,8 +124,12 @@ class FrameReader:
         return ProtocolError("out-of-order", f"{Kind(kind).name} is not allowed here")
 
 
+def _is_tls(header: bytes) -> bool:
+    return header[:3] in {b"\x16\x03\x01", b"\x16\x03\x03"}
+
+
 def _guess(header: bytes) -> str:
-    if header[:3] == b"\x16\x03\x01" or header[:3] == b"\x16\x03\x03":
+    if _is_tls(header):
         return "the peer speaks TLS, this port does not: give this instance a certificate, or take it from the peer"
     if header[:4] in {b"GET ", b"POST", b"PUT ", b"HEAD", b"HTTP", b"PRI "}:
         return "the peer speaks HTTP: this is the port for calls between services"

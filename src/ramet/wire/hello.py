@@ -98,7 +98,7 @@ def decode_hello(body: bytes, *, app: str) -> Hello:
     """Raises ProtocolError: `bad-hello`, `wrong-protocol` or `wrong-app`."""
     try:
         hello = _HELLO.decode(body)
-    except msgspec.DecodeError as error:
+    except values.DECODE_ERRORS as error:
         raise ProtocolError("bad-hello", str(error)) from error
     if hello.magic != MAGIC or hello.protocol != PROTOCOL:
         raise ProtocolError(
@@ -115,7 +115,7 @@ def decode_welcome(body: bytes, offered: int) -> Welcome:
     """Raises ProtocolError."""
     try:
         welcome = _WELCOME.decode(body)
-    except msgspec.DecodeError as error:
+    except values.DECODE_ERRORS as error:
         raise ProtocolError("bad-hello", str(error)) from error
     if welcome.protocol != PROTOCOL:
         raise ProtocolError("wrong-protocol", f"the peer speaks protocol {welcome.protocol}, this is {PROTOCOL}")
@@ -127,7 +127,7 @@ def decode_welcome(body: bytes, offered: int) -> Welcome:
 def decode_refusal(body: bytes) -> ProtocolError:
     try:
         refusal = _REFUSAL.decode(body)
-    except msgspec.DecodeError:
+    except values.DECODE_ERRORS:
         return ProtocolError("refused", "the peer refused the connection and gave no reason")
     return ProtocolError(refusal.name, f"refused by the peer: {refusal.message}", hint=refusal.hint)
 
@@ -140,7 +140,7 @@ def decode_credit(body: bytes) -> int:
     """Raises ProtocolError."""
     try:
         more = _CREDIT.decode(body).more_bytes
-    except msgspec.DecodeError as error:
+    except values.DECODE_ERRORS as error:
         raise ProtocolError("bad-credit", str(error)) from error
     if not 0 < more <= 2**31:
         raise ProtocolError("bad-credit", f"credit of {more} bytes")

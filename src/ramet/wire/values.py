@@ -21,11 +21,14 @@ Raw = msgspec.Raw
 T = TypeVar("T")
 Guard = Callable[[Any], None]
 
+NOT_AS_DECLARED = (TypeError, AttributeError, KeyError, IndexError)
+"""What a guard raises for a value of another type than declared. Decoding will say so better."""
+
 
 def _encode_other(value: Any) -> Any:
     if pydantic_fields(cast("type", type(value))) is not None:
         return value.model_dump_json(by_alias=True, round_trip=True)
-    raise NotImplementedError
+    raise TypeError(f"`{type(value).__name__}` cannot cross the wire")
 
 
 def _decode_other(annotation: type, raw: Any) -> Any:
@@ -83,29 +86,51 @@ def _guard(info: types.Type, seen: dict[int, list[Guard]]) -> Guard | None:
             guards = [guard for member in members if (guard := _guard(member, seen))]
             # A union's members are told apart by the guards themselves: each passes over what is not its own.
             return (lambda value: [_lenient(guard, value) for guard in guards] and None) if guards else None
-        case types.StructType() | types.DataclassType() | types.NamedTupleType():
-            return _fields_guard(info, seen, getattr)
-        case types.TypedDictType():
-            return _fields_guard(info, seen, lambda value, name, default: value.get(name, default))
+        case types.StructType() | types.DataclassType() | types.NamedTupleType() | types.TypedDictType():
+            return _fields_guard(info, seen)
         case _:
             return None
 
 
-def _fields_guard(info: Any, seen: dict[int, list[Guard]], get: Callable[..., Any]) -> Guard | None:
+def _fields_guard(info: Any, seen: dict[int, list[Guard]]) -> Guard | None:
     if id(info) in seen:
         inner = seen[id(info)]
         return lambda value: inner[0](value) if inner else None
-    inner: list[Guard] = seen.setdefault(id(info), [])
-    fields = [(field.name, guard) for field in info.fields if (guard := _guard(field.type, seen))]
-    if not fields:
+    if not _holds_datetime(info, set()):
         return None
+    inner: list[Guard] = seen.setdefault(id(info), [])
+    fields = [
+        (field.name, field.encode_name, index, guard)
+        for index, field in enumerate(info.fields)
+        if (guard := _guard(field.type, seen))
+    ]
 
     def check(value: Any) -> None:
-        for name, guard in fields:
-            guard(get(value, name, None))
+        for name, encoded, index, guard in fields:
+            guard(_field(value, name, encoded, index))
 
     inner.append(check)
     return check
+
+
+def _field(value: Any, name: str, encoded: str, index: int) -> Any:
+    # Whatever the wire would take in place of a struct is looked into as well: a dict, or the items in order.
+    if isinstance(value, dict):
+        return cast("dict[str, Any]", value).get(encoded)
+    if isinstance(value, (list, tuple)):
+        return cast("list[Any]", value)[index] if index < len(cast("list[Any]", value)) else None
+    return getattr(value, name, None)
+
+
+def _holds_datetime(info: Any, above: set[int]) -> bool:
+    if isinstance(info, types.DateTimeType):
+        return True
+    if id(info) in above:
+        return False
+    above.add(id(info))
+    parts: list[Any] = [getattr(info, name, None) for name in ("item_type", "key_type", "value_type")]
+    parts += [*getattr(info, "item_types", ()), *getattr(info, "types", ()), *(field.type for field in getattr(info, "fields", ()))]
+    return any(_holds_datetime(part, above) for part in parts if part is not None)
 
 
 def _check_aware(value: Any) -> None:
@@ -116,7 +141,7 @@ def _check_aware(value: Any) -> None:
 def _lenient(guard: Guard, value: Any) -> None:
     try:
         guard(value)
-    except (TypeError, AttributeError, KeyError, IndexError):
+    except NOT_AS_DECLARED:
         return
 
 
