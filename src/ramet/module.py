@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequen
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from ramet.calls.facade import Call
+from ramet.data.database import Database
 from ramet.errors import DeclarationError
 from ramet.kit.durations import parse_duration_s
 from ramet.model.bindings import Endpoint, endpoint
@@ -58,6 +59,7 @@ class Module:
         self.face = Face(name, uses)
         self.calls: dict[str, Call] = {}
         self.endpoints: list[Endpoint] = []
+        self.db: Database | None = None
 
     def __repr__(self) -> str:
         return f"<Module {self.name}: {len(self.calls)} calls, uses {', '.join(sorted(self.uses)) or 'none'}>"
@@ -69,6 +71,18 @@ class Module:
     @property
     def uses(self) -> frozenset[str]:
         return self.face.uses
+
+    def database(self, *, key: str | None = None) -> Database:
+        """The data that this module owns: a PostgreSQL schema and role of its own, which no other module can read.
+
+            db = module.database(key="author_id")
+
+        key: name of the value by which rows will be divided over shards; then every read and write names it, from day one.
+        """
+        if self.db is not None:
+            raise DeclarationError(f"module `{self.name}` declares a second database", hint="a module's data is one schema")
+        self.db = Database(self.name, key=key)
+        return self.db
 
     def contract(self, call: str) -> CallContract | None:
         return self.calls[call].contract if call in self.calls else None

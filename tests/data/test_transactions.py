@@ -317,7 +317,7 @@ def test_a_deadline_of_a_single_write_leaves_open_whether_it_ran(server: Server)
             with within(0.05), pytest.raises(errors.StatementDeadline) as caught:
                 await db.write().execute("SELECT pg_sleep(10)")
             assert caught.value.may_have_run
-            with within(-1), pytest.raises(errors.StatementDeadline, match="no time was left") as caught:
+            with within(-1), pytest.raises(errors.StatementDeadline, match="no time was left|waiting for a connection") as caught:
                 await db.write().execute("SELECT 1")
             assert not caught.value.may_have_run
 

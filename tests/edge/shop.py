@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from tests.edge.support import WebModule
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -17,6 +16,7 @@ from ramet.edge.parameters import Body, Cookie, Form, Header, Query
 from ramet.edge.replies import Reply, ServerEvent, SetCookie
 from ramet.errors import DeadlineExceeded, NotAllowed, Overloaded, Unavailable
 from ramet.model.failure import Failure
+from tests.edge.support import WebModule
 
 Title = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
 
@@ -79,7 +79,7 @@ class Taken(Failure, status=409):
     type: str = "name"
 
 
-def make() -> WebModule:
+def make() -> WebModule:  # noqa: C901  (a list of endpoints)
     module = WebModule("shop")
 
     @module.get("/items", tags=["items"])
@@ -129,17 +129,19 @@ def make() -> WebModule:
     async def raw(data: Annotated[bytes, Body()]) -> int:
         return len(data)
 
-    @module.post("/sign-in")
+    @module.post("/sign-in", status=202)
     async def sign_in(name: Annotated[str, Form()]) -> Reply[dict[str, str]]:
-        return Reply({"name": name}, status=202, headers={"x-kind": "new"}, cookies=[SetCookie(name="session", value=f"{name}; x")])
+        return Reply({"name": name}, headers={"x-kind": "new"}, cookies=[SetCookie(name="session", value=f"{name}; x")])
 
     @module.post("/upload", max_body_bytes=4_000_000)
     async def upload(file: UploadFile, note: Annotated[str, Form()] = "") -> dict[str, Any]:
         return {"name": file.filename, "bytes": len(await file.read()), "note": note}
 
     @module.post("/echo")
-    async def echo(request: Request, times: int = 1) -> Response:
-        return PlainTextResponse(await request.body() * min(times, 3), headers={"x-client": request.client.host if request.client else ""})
+    async def echo(request: Request, times: Annotated[int, msgspec.Meta(ge=0, le=3)] = 1) -> Response:
+        return PlainTextResponse(
+            await request.body() * times, headers={"x-client": request.client.host if request.client else ""}
+        )
 
     @module.get("/ticks", raises=[NoSuchItem])
     async def ticks(count: Annotated[int, msgspec.Meta(ge=-2, le=100)]) -> AsyncIterator[int]:

@@ -157,6 +157,12 @@ async def request(
     return answer
 
 
+async def wait_until(is_so: Callable[[], bool]) -> None:
+    """Lets the loop turn until it is so."""
+    while not is_so():  # noqa: ASYNC110  (what is waited for tells nobody)
+        await asyncio.sleep(0)
+
+
 def ask(modules: Any, method: str, target: str, **options: Any) -> Answer:
     """One request to an application of these modules, on a loop of its own."""
     return asyncio.run(request(modules if callable(modules) else ingress_of(modules), method, target, **options))

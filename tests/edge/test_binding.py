@@ -1,6 +1,5 @@
 """From a request to arguments, and what a refusal says."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -82,7 +81,10 @@ def test_one_struct_is_the_whole_body(shop: WebModule) -> None:
         ({}, {"item": "is missing"}),
         ([], {"": "Expected `object`, got `array`"}),
         ({"item": {"title": "", "tags": [1], "price": -1}}, {"item.title": "", "item.tags[0]": "", "item.price": ""}),
-        ({"item": {"title": 3, "maker": {"founded": "x"}}}, {"item.title": "", "item.maker.name": "is missing", "item.maker.founded": ""}),
+        (
+            {"item": {"title": 3, "maker": {"founded": "x"}}},
+            {"item.title": "", "item.maker.name": "is missing", "item.maker.founded": ""},
+        ),
     ],
 )
 def test_all_that_is_wrong_with_a_body_is_named_by_its_path(shop: WebModule, value: Any, findings: dict[str, str]) -> None:
@@ -123,7 +125,11 @@ def test_a_compressed_body_is_refused(shop: WebModule) -> None:
 def test_several_body_parameters_share_an_object(shop: WebModule) -> None:
     assert ask(shop, "PUT", "/items/a/tags/3", value={"tag": "x"}).json == "a 3 x -"
     answer = ask(shop, "PUT", "/items/a/tags/x", value={"note": 1})
-    assert [(each["in"], each["name"]) for each in answer.json["errors"]] == [("path", "number"), ("body", "tag"), ("body", "note")]
+    assert [(each["in"], each["name"]) for each in answer.json["errors"]] == [
+        ("path", "number"),
+        ("body", "tag"),
+        ("body", "note"),
+    ]
 
 
 def test_bytes_are_the_body_as_it_came(shop: WebModule) -> None:
@@ -145,7 +151,7 @@ class Holder(msgspec.Struct):
 
 
 @pytest.fixture(scope="module")
-def pydantic_module() -> Iterator[WebModule]:
+def pydantic_module() -> WebModule:
     module = WebModule("models")
 
     @module.post("/model")
@@ -156,13 +162,15 @@ def pydantic_module() -> Iterator[WebModule]:
     async def holder(holder: Holder) -> Holder:
         return holder
 
-    yield module
+    return module
 
 
 def test_pydantic_models_are_plain_json_here(pydantic_module: WebModule) -> None:
     """Alone and inside of Structs, in and out."""
     assert ask(pydantic_module, "POST", "/model", value={"name": "a", "size": 1}).json == {"name": "a", "size": 1}
-    assert ask(pydantic_module, "POST", "/holder", value={"model": {"name": "a", "size": 1}}).json == {"model": {"name": "a", "size": 1}}
+    assert ask(pydantic_module, "POST", "/holder", value={"model": {"name": "a", "size": 1}}).json == {
+        "model": {"name": "a", "size": 1}
+    }
 
 
 def test_pydantic_says_all_that_is_wrong(pydantic_module: WebModule) -> None:

@@ -50,7 +50,9 @@ async def fine(slug: str = "") -> None: ...
         (fine, "get", "/{slug}/{slug}", "names a parameter twice"),
     ],
 )
-def test_what_cannot_be_bound_fails_at_import_with_a_hint(function: Callable[..., Any], method: str, path: str, told: str) -> None:
+def test_what_cannot_be_bound_fails_at_import_with_a_hint(
+    function: Callable[..., Any], method: str, path: str, told: str
+) -> None:
     """Where the author sees it, and with what to write instead."""
     with pytest.raises(DeclarationError) as raised:
         getattr(WebModule("things"), method)(path)(function)

@@ -11,7 +11,7 @@ from ramet.edge.limits import Limits
 from ramet.edge.work import Phase, Route, Work, decide_late, decide_unwatched, parse_baggage
 from ramet.observe.record import Recorder
 from tests.edge.shop import make
-from tests.edge.support import Answer, WebModule, ask, ingress_of, request, scope_of
+from tests.edge.support import Answer, WebModule, ask, ingress_of, request, scope_of, wait_until
 
 
 def waiting(module: WebModule, *, deadline: str = "5s") -> asyncio.Event:
@@ -90,8 +90,7 @@ def test_requests_over_the_limit_are_shed_at_once() -> None:
         go = waiting(module)
         ingress = ingress_of(module, limits=Limits(max_requests=2))
         held = [asyncio.create_task(request(ingress, "GET", "/wait")) for _ in range(2)]
-        while ingress.statistics()["requests"] < 2:
-            await asyncio.sleep(0)
+        await wait_until(lambda: ingress.statistics()["requests"] == 2)
         shed = await request(ingress, "GET", "/wait")
         assert (shed.status, shed.headers["retry-after"]) == (503, "1")
         assert (await request(ingress, "GET", "/livez")).status == 200

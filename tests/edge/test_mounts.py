@@ -146,7 +146,9 @@ def test_a_mount_may_have_limits_of_its_own() -> None:
 
     async def main() -> None:
         ingress = ingress_of(module)
-        answer = await request(ingress, "POST", "/old/size", body=body, headers={"content-type": "multipart/form-data; boundary=b"})
+        answer = await request(
+            ingress, "POST", "/old/size", body=body, headers={"content-type": "multipart/form-data; boundary=b"}
+        )
         assert answer.json == 2_000_000
         assert (await request(ingress, "GET", "/old/slow")).status == 504
 
@@ -189,7 +191,9 @@ def test_an_application_without_lifespan_is_left_alone() -> None:
 
 
 def test_flask_is_seen_to_be_wsgi_and_runs_below_a_prefix() -> None:
-    answer = ask(mounted(flask_app()), "POST", "/old/where/b%C3%A9?x=1", body=b"data", headers={"X-Kind": "k", "X_Kind": "forged"})
+    answer = ask(
+        mounted(flask_app()), "POST", "/old/where/b%C3%A9?x=1", body=b"data", headers={"X-Kind": "k", "X_Kind": "forged"}
+    )
     assert answer.json == {"script": "/old", "path": "/where/bé", "name": "bé", "args": {"x": "1"}, "body": "data", "kind": "k"}
 
 

@@ -1,7 +1,6 @@
 """The document and its page."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -44,8 +43,8 @@ def with_models() -> WebModule:
 
 
 @pytest.fixture(scope="module")
-def document() -> Iterator[dict[str, Any]]:
-    yield ask(ingress_of(with_models(), title="Shop", version="1.2", prefix="/api"), "GET", "/openapi.json").json
+def document() -> dict[str, Any]:
+    return ask(ingress_of(with_models(), title="Shop", version="1.2", prefix="/api"), "GET", "/openapi.json").json
 
 
 @pytest.mark.parametrize("options", [{}, {"render": conduit}])

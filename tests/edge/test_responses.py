@@ -59,7 +59,8 @@ def test_a_reply_brings_status_headers_and_cookies(shop: WebModule) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "kind", "sent"), [("<p>", "text/html", b"<p>"), (b"\x89PNG", "image/png", b"\x89PNG"), ([1], "application/x-y", b"[1]")]
+    ("body", "kind", "sent"),
+    [("<p>", "text/html", b"<p>"), (b"\x89PNG", "image/png", b"\x89PNG"), ([1], "application/x-y", b"[1]")],
 )
 def test_a_reply_with_a_content_type_is_sent_as_it_is(body: Any, kind: str, sent: bytes) -> None:
     module = WebModule("web")
@@ -177,7 +178,9 @@ def test_a_silent_stream_of_events_is_kept_alive() -> None:
 
 
 def test_no_page_of_another_origin_is_let_in_unasked(shop: WebModule) -> None:
-    assert not [name for name in ask(shop, "GET", "/items/a", headers={"origin": "https://evil"}).headers if "access-control" in name]
+    assert not [
+        name for name in ask(shop, "GET", "/items/a", headers={"origin": "https://evil"}).headers if "access-control" in name
+    ]
 
 
 def test_cors_lets_in_the_origins_that_it_lists(shop: WebModule) -> None:
@@ -187,7 +190,10 @@ def test_cors_lets_in_the_origins_that_it_lists(shop: WebModule) -> None:
         answer = await request(ingress, "GET", "/items/a", headers={"origin": "https://shop"})
         assert answer.headers["access-control-allow-origin"] == "https://shop"
         assert answer.headers["access-control-allow-credentials"] == "true"
-        assert "access-control-allow-origin" not in (await request(ingress, "GET", "/items/a", headers={"origin": "https://evil"})).headers
+        assert (
+            "access-control-allow-origin"
+            not in (await request(ingress, "GET", "/items/a", headers={"origin": "https://evil"})).headers
+        )
         asked = {"origin": "https://shop", "access-control-request-method": "PUT"}
         preflight = await request(ingress, "OPTIONS", "/items/a", headers=asked)
         assert (preflight.status, "PUT" in preflight.headers["access-control-allow-methods"]) == (204, True)

@@ -7,6 +7,11 @@ from typing import Any
 import click
 
 from ramet.cli.certs import certs
+from ramet.cli.config import config
+from ramet.cli.dev import dev
+from ramet.cli.migrate import migrate
+from ramet.cli.status import show_logs, status
+from ramet.cli.up import down, up
 from ramet.errors import InternalError, RametError
 from ramet.kit.near import did_you_mean
 from ramet.version import __version__
@@ -30,7 +35,8 @@ def verbs() -> None:
     """Backends that start as one process and grow into services, replicas and shards, live."""
 
 
-verbs.add_command(certs)
+for verb in (dev, up, down, status, show_logs, migrate, config, certs):
+    verbs.add_command(verb)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -252,7 +252,7 @@ class Connection:
             if task is not None and is_ours(self, task):
                 return errors.StatementDeadline(f"the deadline passed in {summary}", may_have_run=self.may_have_run)
             return error
-        if has_prefix and not isinstance(error, driver.PostgresError):
+        if has_prefix and not driver.is_of_server(error):
             self.flaws |= UNSYNCED
         if self.driver.is_closed():
             self.flaws |= LOST
@@ -323,7 +323,11 @@ class Connection:
         """Make it clean again. Raises what the driver raises; then it is beyond mending."""
         if self.flaws & UNUSABLE or self.driver.is_closed():
             raise errors.DatabaseUnavailable("the connection is to be closed")
-        await self.driver.execute("SELECT")  # waits for a cancellation under way, ends an implicit transaction, finds a dead peer
+        if not self.driver.is_in_transaction():
+            try:
+                await self.driver.execute("SELECT")  # waits for a cancellation under way, ends an implicit transaction, finds a dead peer
+            except driver.PostgresError:
+                pass  # the cancelled statement was the first of its block, which is ended now
         if self.driver.is_in_transaction():
             await self.driver.execute("ROLLBACK")
         if self.flaws & SESSION:

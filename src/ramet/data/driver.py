@@ -73,6 +73,11 @@ class Session(_Base):
         self.write = transport.write
 
 
+def is_of_server(error: BaseException) -> bool:
+    """Whether the server has refused. asyncpg raises a PostgresError of its own, too: for an argument that does not fit."""
+    return isinstance(error, PostgresError) and getattr(error, "severity", None) is not None
+
+
 def state_of(prepared: Prepared) -> Any:
     return prepared._state  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001  (see above)
 

@@ -68,7 +68,7 @@ async def _common(connection: Driver, extensions: Iterable[str]) -> None:
 async def _own(connection: Driver, owner: Owner) -> None:
     name, verifier = quote(owner.module), scram_verifier(owner.password, os.urandom(16))
     exists = await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", owner.module)
-    await connection.execute(f"{'ALTER' if exists else 'CREATE'} ROLE {name} LOGIN NOCREATEDB NOCREATEROLE PASSWORD '{verifier}'")
+    await connection.execute(f"{'ALTER' if exists else 'CREATE'} ROLE {name} LOGIN PASSWORD '{verifier}'")
     if not await connection.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user"):
         await connection.execute(f"GRANT {name} TO CURRENT_USER")
     database = quote(str(await connection.fetchval("SELECT current_database()")))

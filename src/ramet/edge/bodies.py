@@ -3,6 +3,7 @@
 from typing import Any
 
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
 from ramet.edge.problems import Problem, Refused
@@ -78,9 +79,8 @@ async def read_form(work: Work, request: Request, *, max_bytes: int, body_s: flo
     work.enter(Phase.READING, min(monotonic() + body_s, running_until))
     try:
         form = await request.form(max_files=MAX_FORM_FILES, max_fields=MAX_FORM_FIELDS, max_part_size=max_bytes)
-    except HTTPException as error:
-        raise Refused(Problem(status=400, detail=f"the form is malformed: {error.detail}")) from None
-    except (ValueError, KeyError) as error:
-        raise Refused(Problem(status=400, detail=f"the form is malformed: {error}")) from None
+    except (MultiPartException, HTTPException, ValueError) as error:
+        told = getattr(error, "message", None) or getattr(error, "detail", None) or error
+        raise Refused(Problem(status=400, detail=f"the form is malformed: {told}")) from None
     work.enter(Phase.RUNNING, running_until)
     return form

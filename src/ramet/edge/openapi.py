@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from ramet.edge import problems
+from ramet.edge import codec, problems
 from ramet.edge.declarations import Binding, Endpoint, Source
 from ramet.edge.problems import RenderProblem
 from ramet.edge.replies import Reply, ServerEvent
@@ -88,13 +88,14 @@ def openapi(described: Sequence[Described], *, title: str, version: str, render:
     components = {**schemas.components, **failures}
     if rendered is None:
         components[_PROBLEM] = _PROBLEM_SCHEMA
-    return {
+    document = {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version or "0"},
         "paths": paths,
         "components": {"schemas": components},
         "tags": [{"name": name} for name in sorted({tag for _, endpoint in described for tag in _tags(endpoint)})],
     }
+    return codec.decode_any(codec.encode(document))  # defaults are values of Python's
 
 
 def _annotations(endpoint: Endpoint) -> list[Any]:
@@ -177,7 +178,7 @@ def _request_body(endpoint: Endpoint, schemas: _Schemas) -> dict[str, Any] | Non
         content: dict[str, Any] = (
             {"application/octet-stream": {}} if is_raw else {"application/json": {"schema": schemas.of(bodies[0].annotation)}}
         )
-        return {"required": bodies[0].is_required, "content": content}
+        return {"required": bodies[0].is_required and not is_raw, "content": content}
     content = {"application/json": {"schema": _object(bodies, schemas)}}
     return {"required": any(each.is_required for each in bodies), "content": content}
 
@@ -201,12 +202,15 @@ def _object(bindings: Sequence[Binding], schemas: _Schemas) -> dict[str, Any]:
 
 def _responses(endpoint: Endpoint, schemas: _Schemas, failures: dict[str, Any], rendered: Any) -> dict[str, Any]:
     made: dict[str, Any] = {str(_status(endpoint)): _success(endpoint, schemas)}
+    if get_origin(endpoint.result) is Reply:
+        made["2XX"] = _success(endpoint, schemas)  # a Reply may have another status than the declared one
     by_status: dict[str, list[type[Failure]]] = {}
     for cls in endpoint.failures:
         by_status.setdefault(str(cls.status), []).append(cls)
     for status, classes in by_status.items():
-        for cls in classes:
-            failures.setdefault(cls.__name__, _failure_schema(cls, schemas))
+        if rendered is None:
+            for cls in classes:
+                failures.setdefault(cls.__name__, _failure_schema(cls, schemas))
         shown = [{"$ref": REF.format(name=cls.__name__)} for cls in classes]
         made[status] = _failed(
             "; ".join(cls.title() for cls in classes), shown[0] if len(shown) == 1 else {"anyOf": shown}, schemas, rendered

@@ -150,7 +150,9 @@ def _of_world(type_name: str, error: CallError) -> Problem | None:
 
 
 def _foreign(error: BaseException) -> Problem | None:
-    """Starlette's HTTPException, by its face: an endpoint that takes a Request may raise it."""
+    """What a function that takes a Request may raise: Starlette's HTTPException, or what its `form()` raises. By their faces."""
+    if type(error).__name__ == "MultiPartException":
+        return Problem(status=400, detail=f"the form is malformed: {getattr(error, 'message', '')}")
     status = getattr(error, "status_code", None)
     if type(error).__name__ != "HTTPException" or not isinstance(status, int):
         return None

@@ -122,6 +122,7 @@ class Connection(HttpToolsProtocol):
         self._app: Any = cast("Any", config).loaded_app
         self._max_head_bytes = state.limits.max_head_bytes
         self._head_bytes = 0
+        self._is_in_head = False
 
     def __repr__(self) -> str:
         return f"<Connection from {self.client}, waits for {self.wait.value}>"
@@ -143,11 +144,13 @@ class Connection(HttpToolsProtocol):
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
+        self._is_in_head = True
 
     def on_headers_complete(self) -> None:
         if self._head_bytes > self._max_head_bytes and self._size_of_head() > self._max_head_bytes:
             self._refuse_head()
             return
+        self._is_in_head = False
         parser = self.parser
         scope = self._scope(parser.get_method().decode("ascii"), parser.get_http_version())
         self.scope = cast("Any", scope)
@@ -206,7 +209,7 @@ class Connection(HttpToolsProtocol):
         if self.pipeline:
             self._start(cast("Cycle", self.pipeline.pop()[0]))
         else:
-            self.wait = Wait.IDLE
+            self.wait = Wait.HEAD if self._is_in_head else Wait.IDLE
             self.since = self._now()
 
     # What the server asks of it
@@ -215,6 +218,11 @@ class Connection(HttpToolsProtocol):
     def task(self) -> "asyncio.Task[None] | None":
         """Of the request that it is in."""
         return cast("Cycle", self.cycle).task if self.wait is Wait.REQUEST else None
+
+    @property
+    def is_busy(self) -> bool:
+        """In a request, or in its head. The client cannot know any more that it came too late."""
+        return self.wait is Wait.REQUEST or self._is_in_head
 
     def close_if_late(self, now: float, limits: Limits) -> None:
         waited_s = now - self.since
@@ -227,8 +235,8 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
 
     def shutdown(self) -> None:
-        """Close now if it is idle; what is in a request, or has begun to send one, finishes it first."""
-        if self.wait is Wait.IDLE or (self.wait is Wait.HEAD and not self._head_bytes):
+        """Close now, or after the request that it is in."""
+        if not self.is_busy:
             self.transport.close()
         elif self.wait is Wait.REQUEST:
             self.cycle.keep_alive = False

@@ -33,6 +33,8 @@ GRACE_S = 10.0
 LAST_WORDS_S = 1.0
 """For what is ended at the end of the grace to say so."""
 TICK_S = 1.0
+"""How late a timeout of a connection may be noticed."""
+POLL_S = 0.02
 
 
 class Stage(enum.Enum):
@@ -47,10 +49,13 @@ class Server:
     """One listening socket and its connections. The socket is the caller's to open (so that it may be handed over) and is closed
     here, with TCP_NODELAY set: without it answers on kept connections wait 40 ms."""
 
-    def __init__(self, ingress: Ingress, listener: socket.socket, *, max_message_bytes: int = 1024 * 1024) -> None:
+    def __init__(
+        self, ingress: Ingress, listener: socket.socket, *, max_message_bytes: int = 1024 * 1024, tick_s: float = TICK_S
+    ) -> None:
         self.stage = Stage.NEW
         self._ingress = ingress
         self._listener = listener
+        self._tick_s = tick_s
         self._state = State(ingress.limits)
         self._config = Config(
             cast("Any", ingress.dispatch),
@@ -139,10 +144,10 @@ class Server:
             connection.shutdown()
         self._ingress.in_flight.end_streams()
         if not await self._wait_idle(grace_s):
-            logger.warning("edge.unfinished", extra={"requests": len(self._tasks())})
+            logger.warning("edge.unfinished", extra=self.statistics())
             self._ingress.in_flight.end_all()
             await self._wait_idle(LAST_WORDS_S)
-        for task in self._tasks():
+        for task in [*(task for each in self._connections() if (task := each.task)), *self._state.tasks]:
             task.cancel()
         for connection in list(self._state.connections):
             connection.transport.close()
@@ -150,25 +155,23 @@ class Server:
         with contextlib.suppress(asyncio.CancelledError):
             await self._ticker
 
-    def _tasks(self) -> "list[asyncio.Task[None]]":
-        """Of all requests and WebSockets in hand."""
-        return [*(task for each in self._connections() if (task := each.task)), *self._state.tasks]
+    async def _wait_idle(self, limit_s: float) -> bool:
+        """Whether nothing is in hand any more, neither requests nor WebSockets."""
+        until = time.monotonic() + limit_s
+        while is_busy := bool(self._state.tasks or any(each.is_busy for each in self._connections())):
+            if time.monotonic() >= until:
+                break
+            await asyncio.sleep(POLL_S)
+        return not is_busy
 
     def _connections(self) -> list[Connection]:
         """Those that speak HTTP; WebSockets keep time themselves."""
         return [each for each in cast("set[Any]", self._state.connections) if isinstance(each, Connection)]
 
-    async def _wait_idle(self, limit_s: float) -> bool:
-        until = time.monotonic() + limit_s
-        while (tasks := self._tasks()) and (left_s := until - time.monotonic()) > 0:
-            await asyncio.wait(tasks, timeout=left_s)
-            await asyncio.sleep(0)  # their connections learn of it
-        return not tasks
-
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(self._tick_s)
             self._renew_date()
             now = loop.time()
             for connection in self._connections():

@@ -16,6 +16,7 @@ nothing is cached, and nothing is sent twice that may have run, unless a route s
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def version_of(content: bytes) -> str:
 def render(*, routes: Sequence[Route], clusters: Sequence[Cluster], listener: Listener) -> Files:
     """All files but the bootstrap. Raises ConfigError for what Envoy would refuse, or would take and serve wrongly."""
     check(routes, clusters)
-    ordered = sorted(routes, key=lambda route: (-len(bare(route.prefix)), route.prefix))
+    ordered = sorted(routes, key=_rank)
     return {
         LISTENERS: _resources([_listener(listener)]),
         ROUTES: _resources([_route_table(ordered)]),
@@ -140,10 +141,10 @@ def _listener(listener: Listener) -> dict[str, Any]:
 def _route_table(routes: Sequence[Route]) -> dict[str, Any]:
     rendered: list[dict[str, Any]] = []
     for route in routes:
+        only = [_method("|".join(route.methods))] if route.methods else []
         if route.idempotent:
-            safe = {"name": ":method", "string_match": {"safe_regex": {"regex": _SAFE_METHODS}}}
-            rendered.append(_route(route, f"{_SENDS_NOTHING_TWICE},reset", headers=[safe]))
-        rendered.append(_route(route, _SENDS_NOTHING_TWICE, headers=[]))
+            rendered.append(_route(route, f"{_SENDS_NOTHING_TWICE},reset", headers=[*only, _method(_SAFE_METHODS)]))
+        rendered.append(_route(route, _SENDS_NOTHING_TWICE, headers=only))
     return {
         "@type": f"{_TYPE}.config.route.v3.RouteConfiguration",
         "name": INGRESS,
@@ -153,9 +154,13 @@ def _route_table(routes: Sequence[Route]) -> dict[str, Any]:
     }
 
 
+def _method(regex: str) -> dict[str, Any]:
+    return {"name": ":method", "string_match": {"safe_regex": {"regex": regex}}}
+
+
 def _route(route: Route, retry_on: str, *, headers: list[dict[str, Any]]) -> dict[str, Any]:
     path = bare(route.prefix)
-    match: dict[str, Any] = {"path_separated_prefix": path} if path else {"prefix": "/"}
+    match = _match(route, path)
     if headers:
         match["headers"] = headers
     action: dict[str, Any] = {
@@ -272,3 +277,19 @@ def _resources(resources: list[dict[str, Any]]) -> bytes:
 
 def _json(value: object) -> bytes:
     return json.dumps(value, indent=1).encode()
+
+
+def _match(route: Route, path: str) -> dict[str, Any]:
+    if route.is_template:
+        segments = ["[^/]+" if segment.startswith("{") else re.escape(segment) for segment in path.split("/")[1:]]
+        return {"safe_regex": {"regex": "".join(f"/{segment}" for segment in segments) + "/?"}}
+    return {"path_separated_prefix": path} if path else {"prefix": "/"}
+
+
+def _rank(route: Route) -> tuple[Any, ...]:
+    """Envoy takes the first that matches: templates before prefixes, text before a name, the longer before the shorter."""
+    path = bare(route.prefix)
+    if route.is_template:
+        segments = [(segment.startswith("{"), "" if segment.startswith("{") else segment) for segment in path.split("/")]
+        return (0, segments, not route.methods, path)
+    return (1, [], -len(path), not route.methods, path)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ramet.errors import ConfigError
 
+_TEMPLATE = re.compile(r"(/([^/{}?#]+|\{\w+\}))+")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
@@ -81,10 +82,20 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """Requests whose path is `prefix`, or goes on after it with `/`. `/` is every path. The longest prefix wins."""
+    """Requests whose path is `prefix`, or goes on after it with `/`. `/` is every path. The longest prefix wins.
+
+    A prefix with names in braces, `/articles/{slug}/comments`, is a template: each name stands for one segment, and the path must
+    end where the template does. Templates win over prefixes, and one with text wins over one with a name in the same place.
+    """
 
     prefix: str
     targets: Sequence[Target]
+    is_exact: bool = False
+    """Treat it as a template though no name is in it: the path must end where it does."""
+
+    methods: Sequence[str] = ()
+    """Only requests with these; none named: all. Of two routes with one prefix the one with methods is asked first."""
+
     idempotent: bool = False
     """GET, HEAD and OPTIONS under this prefix may be sent again after a connection was lost. Other methods never are."""
 
@@ -96,6 +107,11 @@ class Route:
 
     idle_timeout_s: float = 300.0
     """A stream or WebSocket on which nothing moves for this long is closed. Envoy's default; 0 is never."""
+
+
+    @property
+    def is_template(self) -> bool:
+        return self.is_exact or "{" in self.prefix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,11 +149,13 @@ def check(routes: Sequence[Route], clusters: Sequence[Cluster]) -> None:
                 raise ConfigError(f"{word!r} cannot name a service or version", hint="letters, digits and . _ + -")
         for endpoint in cluster.endpoints:
             _check_address(endpoint.host, cluster.name)
-    prefixes = [bare(route.prefix) for route in routes]
+    prefixes = [(bare(route.prefix), tuple(route.methods)) for route in routes]
     for route in routes:
+        if route.is_template and not _TEMPLATE.fullmatch(route.prefix):
+            raise ConfigError(f"{route.prefix!r} is not a path template", hint="each name in braces is one whole segment")
         if not route.prefix.startswith("/") or any(mark in route.prefix for mark in "?#"):
             raise ConfigError(f"{route.prefix!r} is not a path prefix", hint="it begins with / and has no ? or #")
-        if prefixes.count(bare(route.prefix)) > 1:
+        if prefixes.count((bare(route.prefix), tuple(route.methods))) > 1:
             raise ConfigError(f"the prefix {route.prefix} is given twice")
         if any(target.weight < 0 for target in route.targets) or not any(target.weight for target in route.targets):
             raise ConfigError(f"route {route.prefix} sends its requests nowhere", hint="one weight at least is above 0")

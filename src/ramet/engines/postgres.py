@@ -147,6 +147,16 @@ class Postgres:
             self._lock.release()
             raise
 
+    def use_running(self) -> None:
+        """Take the address of a server that another process supervises, to connect to it; never start or stop it from here.
+
+        Raises EngineFailed where none runs.
+        """
+        record = self._read_record()
+        self.port, self.socket_directory = int(record.get("port", 0)), Path(record.get("socket_directory", ""))
+        if self._find() is None or not self.port:
+            raise EngineFailed("PostgreSQL does not run", where=self.directory, hint="ramet up")
+
     async def stop(self, mode: StopMode = StopMode.FAST) -> None:
         """Nothing happens if it is stopped. After the deadline of the settings an immediate stop follows."""
         await self._supervisor.stop(self._stop_steps(mode))

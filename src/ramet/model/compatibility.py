@@ -81,11 +81,12 @@ class _Comparison:
         if reader.get("limits") not in (None, writer.get("limits")):
             return [_mismatch(reader, writer, at)]
         if kind in {"literal", "enum"} and writer["kind"] in {"literal", "enum"}:
-            missing = [value for value in writer["values"] if value not in reader["values"]]
+            known = [repr(value) for value in reader["values"]]  # by repr, since True == 1
+            missing = [value for value in writer["values"] if repr(value) not in known]
             return [Difference(at, f"{missing[0]!r} may be sent, the reader knows {signature_of(reader)}")] if missing else []
         if writer["kind"] in {"literal", "enum"} and kind in {"str", "int"}:
             wanted = str if kind == "str" else int
-            return [] if all(isinstance(value, wanted) for value in writer["values"]) else [_mismatch(reader, writer, at)]
+            return [] if all(type(value) is wanted for value in writer["values"]) else [_mismatch(reader, writer, at)]
         if kind == "float" and writer["kind"] == "int":
             return []
         if kind != writer["kind"]:
@@ -153,6 +154,11 @@ class _Comparison:
                     )
             else:
                 found += self.compare(field["type"], writer["fields"][index]["type"], f"{at}[{index}]", below_r, below_w)
+        if reader.get("closed"):
+            found += [
+                Difference(f"{at}[{len(reader['fields']) + extra}]", "the writer sends it, the reader takes no more fields")
+                for extra in range(len(writer["fields"]) - len(reader["fields"]))
+            ]
         return found
 
 

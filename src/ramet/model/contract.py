@@ -108,14 +108,16 @@ def contract_of(module: str, function: Callable[..., Any], options: CallOptions)
         UnwireableType: a type cannot cross the wire; names module, call, parameter, type and the way out.
         DeclarationError: anything else that cannot work, such as `*args` or a missing annotation.
     """
-    name = function.__name__
+    name = getattr(function, "__name__", "")
+    if not name.isidentifier() or isinstance(function, type):
+        raise DeclarationError(f"module `{module}` exposes {function!r}, which is not a function with a name", hint="use `def`")
     code = getattr(inspect.unwrap(function), "__code__", None)
     where = f"{code.co_filename}:{code.co_firstlineno}" if isinstance(code, types.CodeType) else function.__module__
     subject = f"{module}.{name}"
     _check_options(subject, options, where)
     try:
         hints = get_type_hints(function, include_extras=True)
-    except NameError as error:
+    except (NameError, AttributeError, SyntaxError) as error:
         raise DeclarationError(
             f"{subject}: {error}",
             where=where,
@@ -132,12 +134,7 @@ def contract_of(module: str, function: Callable[..., Any], options: CallOptions)
     streams = get_origin(result) in {AsyncIterator} or result is AsyncIterator
     if streams:
         result = (*get_args(result), Any)[0]
-    if inspect.isasyncgenfunction(function) and not streams:
-        raise DeclarationError(
-            f"{subject} yields, but its result is {shapes.name_of(result)}",
-            where=where,
-            hint="declare the result as AsyncIterator[T]",
-        )
+    _check_yields(subject, function, result, streams=streams, where=where)
     return CallContract(
         module=module,
         name=name,
@@ -152,6 +149,21 @@ def contract_of(module: str, function: Callable[..., Any], options: CallOptions)
         hedge_after_s=options.hedge_after_s,
         where=where,
     )
+
+
+def _check_yields(subject: str, function: Callable[..., Any], result: Any, *, streams: bool, where: str) -> None:
+    if streams and not inspect.isasyncgenfunction(function):
+        raise DeclarationError(
+            f"{subject} promises a stream, but it is not an async generator",
+            where=where,
+            hint="write it as `async def` with `yield`; of another iterator: `async for item in other: yield item`",
+        )
+    if not streams and (inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function)):
+        raise DeclarationError(
+            f"{subject} yields, but its result is {shapes.name_of(result)}",
+            where=where,
+            hint="write it as `async def`, and declare the result as AsyncIterator[T]",
+        )
 
 
 def _check_options(subject: str, options: CallOptions, where: str) -> None:

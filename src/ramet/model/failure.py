@@ -1,9 +1,11 @@
 """Failures: values of the user's domain that a call may raise, and that cross the wire as themselves."""
 
+import inspect
 from typing import Any, ClassVar, dataclass_transform
 
 import msgspec
 
+from ramet.errors import DeclarationError, UnwireableType
 from ramet.model import shapes
 
 
@@ -17,8 +19,8 @@ class Failure(Exception):
     status: the HTTP status of an endpoint that raises it, 400 to 599; default 400.
     The first line of the docstring is the title of its problem document.
 
-    Raises at class creation: TypeError for a field that cannot cross the wire (`ramet.model.shapes.NoShape`), ValueError for
-    a status out of range.
+    Raises at class creation: UnwireableType for a field that cannot cross the wire, DeclarationError for one whose name an
+    exception has already, and for a status out of range.
     """
 
     status: ClassVar[int] = 400
@@ -27,13 +29,12 @@ class Failure(Exception):
     def __init_subclass__(cls, *, status: int | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if status is not None:
-            if not 400 <= status <= 599:
-                raise ValueError(f"{cls.__qualname__}: status={status}, expected 400 to 599")
+            if not isinstance(status, int) or not 400 <= status <= 599:  # pyright: ignore[reportUnnecessaryIsInstance]  (users' value)
+                raise DeclarationError(f"{cls.__qualname__}: status={status!r}, expected 400 to 599")
             cls.status = status
         cls.payload_type = _payload_type(cls)
-        shapes.describe(cls.payload_type)
 
-    def __init__(self, *args: Any, **fields: Any) -> None:
+    def __init__(self, /, *args: Any, **fields: Any) -> None:
         try:
             payload = self.payload_type(*args, **fields)
         except TypeError as error:
@@ -58,7 +59,9 @@ class Failure(Exception):
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and isinstance(other, Failure) and other.payload == self.payload
 
-    __hash__ = Exception.__hash__
+    def __hash__(self) -> int:
+        # Equal failures have equal hashes, and a failure with a list in it has one too: an exception must always be hashable.
+        return hash(type(self))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self.args
@@ -70,17 +73,40 @@ class Failure(Exception):
 
 
 def _payload_type(cls: type[Failure]) -> type[msgspec.Struct]:
-    fields: list[Any] = []
-    for base in reversed(cls.__mro__):
-        if base is Failure or not issubclass(base, Failure):
+    fields: dict[str, Any] = {}
+    for base in reversed(cls.__mro__[1:]):
+        if issubclass(base, Failure):
+            fields |= {
+                field.name: (field.name, field.type, *_default(field)) for field in msgspec.structs.fields(base.payload_type)
+            }
+    for name, annotation in inspect.get_annotations(cls).items():
+        if "ClassVar" in str(annotation):
             continue
-        for name, annotation in base.__dict__.get("__annotations__", {}).items():
-            if "ClassVar" in str(annotation):
-                continue
-            fields.append((name, annotation, base.__dict__[name]) if name in base.__dict__ else (name, annotation))
-            if name in base.__dict__:
-                delattr(base, name)  # the default lives in the payload now; the class attribute would hide the field
-    return msgspec.defstruct(cls.__name__, fields, module=cls.__module__, frozen=True)
+        if name == "payload" or hasattr(Failure, name):
+            raise DeclarationError(
+                f"{cls.__qualname__}: a failure cannot have a field `{name}`, since every exception or failure has one",
+                hint="give the field another name",
+            )
+        fields.pop(name, None)
+        if name in cls.__dict__:
+            fields[name] = (name, annotation, cls.__dict__[name])
+            delattr(cls, name)  # the default lives in the payload now; the class attribute would hide the field
+        else:
+            fields[name] = (name, annotation)
+    try:
+        made = msgspec.defstruct(cls.__name__, list(fields.values()), module=cls.__module__, frozen=True)
+        shapes.describe(made)
+    except shapes.NoShape as error:
+        raise UnwireableType(f"{cls.__qualname__}: {error}", hint=error.way_out) from None
+    except TypeError as error:  # msgspec's: a required field behind one with a default
+        raise DeclarationError(f"{cls.__qualname__}: {error}", hint="give it a default too") from None
+    return made
+
+
+def _default(field: msgspec.structs.FieldInfo) -> tuple[Any, ...]:
+    if field.default is not msgspec.NODEFAULT:
+        return (field.default,)
+    return () if field.default_factory is msgspec.NODEFAULT else (msgspec.field(default_factory=field.default_factory),)
 
 
 def _words(name: str) -> str:

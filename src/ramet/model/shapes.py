@@ -6,11 +6,11 @@ shapes are read and written alike whatever their Python names, so the names are 
 kinds:  none bool int float str bytes datetime date time timedelta uuid decimal any
         literal {values}  enum {name, values}  array {item}  tuple {items}  map {key, value}  union {of}
         struct {name, fields: [{name, type, required}], tag, positional, closed}  ref {up}  (a recursive struct: `up` structs above)
-        json {name, fields}  (a pydantic model: its own JSON, in a str)
+        json {name, fields, closed}  (a pydantic model: its own JSON, in a str)
 """
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, cast, get_origin
 
 import msgspec
 from msgspec import inspect as types
@@ -60,6 +60,17 @@ _WAYS_OUT: dict[str, str] = {
     "Generator": "declare AsyncIterator[T] as the result to stream, or list[T] to send it whole",
     "AsyncIterator": "only a call's whole result can be AsyncIterator[T]; use list[T] here",
     "AsyncGenerator": "declare the result as AsyncIterator[T]",
+    "AsyncIterable": "declare the result as AsyncIterator[T]",
+    "Iterable": "send it as list[T]",
+    "deque": "send it as list[T]",
+    "range": "send it as list[int], or its ends",
+    "Counter": "send it as dict[K, int]",
+    "OrderedDict": "send it as dict[K, V], which keeps its order",
+    "defaultdict": "send it as dict[K, V]",
+    "IPv4Address": "send it as str",
+    "IPv6Address": "send it as str",
+    "Pattern": "send its source as str",
+    "Fraction": "send the two parts as ints",
     "array": "send it as list[float] or bytes",
     "ndarray": "send it as bytes, with its shape beside it",
 }
@@ -88,12 +99,24 @@ def inspect_type(annotation: object) -> types.Type:
         return types.type_info(annotation)
     except (TypeError, NameError, AttributeError) as error:
         reason = str(error).split(" - type ")[0]
-        way_out = (
-            "wrap the alternatives in tagged msgspec Structs (`class A(msgspec.Struct, tag=True)`)"
-            if "unions" in reason
-            else "use a msgspec Struct or a dataclass"
-        )
-        raise NoShape(name_of(annotation), f"has no wire form: {reason}", way_out) from error
+        raise NoShape(name_of(annotation), f"has no wire form: {reason}", _way_out(reason, error)) from error
+
+
+def _way_out(reason: str, error: Exception) -> str:
+    if isinstance(error, NameError):
+        return "define or import that type above; types are resolved at import"
+    if "union" in reason:
+        return "wrap the alternatives in tagged msgspec Structs (`class A(msgspec.Struct, tag=True)`)"
+    if "Enum" in reason:
+        return "give all of its members str values, or all of them int values"
+    return "use a msgspec Struct or a dataclass"
+
+
+def bare(info: types.Type) -> types.Type:
+    """The type itself, without a title, description or examples (`Annotated[str, msgspec.Meta(description=...)]`)."""
+    while isinstance(info, types.Metadata):
+        info = info.type
+    return info
 
 
 def describe(annotation: object) -> Shape:
@@ -109,13 +132,22 @@ def pydantic_fields(cls: type) -> Mapping[str, Any] | None:
 
 
 def _describe(info: types.Type, above: tuple[type, ...]) -> Shape:
-    if scalar := _SCALARS.get(type(info)):
-        return _with_limits({"kind": scalar}, info)
+    info = bare(info)
     match info:
+        case types.DateTimeType(tz=False):
+            raise NoShape("datetime", "is declared without a time zone: another instant on each machine", "use datetime, aware")
+        case _ if scalar := _SCALARS.get(type(info)):
+            return _with_limits({"kind": scalar}, info)
         case types.LiteralType(values=values):
             return {"kind": "literal", "values": sorted(values, key=repr)}
         case types.EnumType(cls=cls):
             return {"kind": "enum", "name": cls.__name__, "values": sorted((member.value for member in cls), key=repr)}
+        case types.SetType() | types.FrozenSetType() if not _is_hashable(info.item_type):
+            raise NoShape(
+                signature_of(_describe(info.item_type, above)),
+                "cannot be in a set: it is not hashable",
+                "use list[T], or make the items frozen",
+            )
         case types.ListType() | types.SetType() | types.FrozenSetType() | types.VarTupleType():
             return _with_limits({"kind": "array", "item": _describe(info.item_type, above)}, info)
         case types.TupleType(item_types=items):
@@ -132,6 +164,24 @@ def _describe(info: types.Type, above: tuple[type, ...]) -> Shape:
             raise NoShape(
                 type(info).__name__.removesuffix("Type"), "cannot cross the wire", "use a msgspec Struct or a dataclass"
             )
+
+
+def _is_hashable(info: types.Type) -> bool:
+    info = bare(info)
+    match info:
+        case types.ListType() | types.SetType() | types.DictType() | types.TypedDictType() | types.ByteArrayType():
+            return False
+        case types.StructType(cls=cls) | types.DataclassType(cls=cls):
+            cls = get_origin(cls) or cls
+            if issubclass(cls, msgspec.Struct):
+                return cls.__struct_config__.frozen or not cls.__struct_config__.eq
+            return cls.__hash__ is not None
+        case types.FrozenSetType() | types.VarTupleType():
+            return _is_hashable(info.item_type)
+        case types.TupleType(item_types=members) | types.UnionType(types=members):
+            return all(_is_hashable(member) for member in members)
+        case _:
+            return True
 
 
 def _with_limits(shape: Shape, info: types.Type) -> Shape:
@@ -166,7 +216,8 @@ def _struct(
         ],
         "tag": [info.tag_field, info.tag] if isinstance(info, types.StructType) and info.tag is not None else None,
         "positional": isinstance(info, types.NamedTupleType) or getattr(info, "array_like", False),
-        "closed": getattr(info, "forbid_unknown_fields", False),
+        # A reader that takes no fields but its own. A NamedTuple takes no more items than it has.
+        "closed": isinstance(info, types.NamedTupleType) or getattr(info, "forbid_unknown_fields", False),
     }
 
 
@@ -180,23 +231,70 @@ def _custom(cls: type, above: tuple[type, ...]) -> Shape:
     if cls in above:
         return {"kind": "ref", "up": above[::-1].index(cls)}
     described: list[Shape] = []
+    shape: Shape
     for name, field in fields.items():
         try:
             shape = _describe(inspect_type(field.annotation), (*above, cls))
+        except _NoJson:
+            raise
         except NoShape as error:
-            shape = {
-                "kind": "json",
-                "name": error.type_name,
-                "fields": [],
-            }  # pydantic reads and writes more types than we can name
-        if shape["kind"] == "bytes" and cls.model_config.get("ser_json_bytes") != "base64":  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
-            raise NoShape(
-                cls.__name__,
-                f"has the bytes field `{name}`, which pydantic's JSON cannot hold",
-                "model_config = ConfigDict(ser_json_bytes='base64', val_json_bytes='base64')",
-            )
-        described.append({"name": field.alias or name, "type": shape, "required": field.is_required()})
-    return {"kind": "json", "name": cls.__name__, "fields": described}
+            # pydantic reads and writes more types than we can name
+            shape = {"kind": "json", "name": error.type_name, "fields": []}
+        written = field.serialization_alias or name
+        _check_json(cls, name, field, written, shape)
+        described.append({"name": written, "type": _with_checks(shape, field.metadata), "required": field.is_required()})
+    return {"kind": "json", "name": cls.__name__, "fields": described, "closed": _config(cls).get("extra") == "forbid"}
+
+
+class _NoJson(NoShape):
+    """A pydantic model that cannot read what it writes."""
+
+
+def _config(cls: type) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", cls.model_config)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]  (a pydantic model)
+
+
+def _check_json(cls: type, name: str, field: Any, written: str, shape: Shape) -> None:
+    config = _config(cls)
+    if _holds_bytes(shape) and config.get("ser_json_bytes") != "base64":
+        raise _NoJson(
+            cls.__name__,
+            f"has the bytes field `{name}`, which pydantic's JSON cannot hold",
+            "model_config = ConfigDict(ser_json_bytes='base64', val_json_bytes='base64')",
+        )
+    if field.exclude and field.is_required():
+        raise _NoJson(cls.__name__, f"requires its field `{name}` and leaves it out of its JSON", "leave exclude=True out")
+    alias = field.validation_alias
+    read = {name} if alias is None else {alias} if isinstance(alias, str) else _choices(alias)
+    if config.get("validate_by_name") or config.get("populate_by_name"):
+        read.add(name)
+    if config.get("validate_by_alias") is False:
+        read = {name}
+    if written not in read:
+        raise _NoJson(
+            cls.__name__,
+            f"writes its field `{name}` as `{written}`, and does not read it under that name",
+            "give it one name for both: Field(alias=...)",
+        )
+
+
+def _choices(alias: Any) -> set[str]:
+    # The plain names in an AliasChoices; an AliasPath has none.
+    return {choice for choice in getattr(alias, "choices", ()) if isinstance(choice, str)}
+
+
+def _holds_bytes(shape: Shape) -> bool:
+    if shape["kind"] in {"bytes", "json"}:  # another model has a config of its own
+        return shape["kind"] == "bytes"
+    parts: list[Any] = [shape.get("item"), shape.get("key"), shape.get("value"), *shape.get("items", ()), *shape.get("of", ())]
+    parts += [field["type"] for field in shape.get("fields", ())]
+    return any(_holds_bytes(part) for part in parts if part)
+
+
+def _with_checks(shape: Shape, metadata: list[Any]) -> Shape:
+    # Functions print their address, which is another in each process; they are left out.
+    checks = sorted(text for each in metadata if " at 0x" not in (text := repr(each)))
+    return {**shape, "limits": {**shape.get("limits", {}), "checks": checks}} if checks else shape
 
 
 def unnamed(shape: Any) -> Any:
@@ -204,7 +302,8 @@ def unnamed(shape: Any) -> Any:
     if isinstance(shape, list):
         return [unnamed(item) for item in cast("list[Any]", shape)]
     if isinstance(shape, dict):
-        drop = cast("Shape", shape).get("kind") in {"struct", "enum", "json"}
+        kind = cast("Shape", shape).get("kind")
+        drop = isinstance(kind, str) and kind in {"struct", "enum", "json"}
         return {key: unnamed(value) for key, value in cast("Shape", shape).items() if not (drop and key == "name")}
     return shape
 

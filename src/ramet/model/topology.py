@@ -2,6 +2,7 @@
 
     [app]                           name, modules (import paths of packages), version
     [engines]                       postgres = "embedded" | "path" | a postgresql:// URL
+    [http]                          prefix = "/api", problems = "conduit.http:render"
     [settings]                      any field of ramet.settings.Settings
     [objectives.NAME]               route, latency, target
     [topology.NAME.services]        SERVICE = { modules = [...], instances = N }
@@ -54,6 +55,10 @@ class Application:
     topologies: Mapping[str, Topology]
     version: str = "0"
     postgres: str = "embedded"
+    http_prefix: str = ""
+    """Before the paths of all endpoints, such as `/api`."""
+    http_problems: str = ""
+    """`package.module:function` that gives problems a shape of the application's own; empty for RFC 9457."""
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     objectives: Mapping[str, Objective] = field(default_factory=dict[str, Objective])
     lines: Mapping[tuple[str, ...], int] = field(default_factory=dict[tuple[str, ...], int])
@@ -76,6 +81,12 @@ def parse(text: str, *, file: str = "ramet.toml") -> Application:
     engines = root.table("engines")
     postgres = _postgres(engines)
     engines.done()
+    http = root.table("http")
+    prefix = _prefix(http)
+    problems = http.text("problems")
+    if problems and not all(part.isidentifier() for part in problems.replace(":", ".").split(".")):
+        http.fault("problems", f"{problems!r} is not the path of a function", hint='problems = "shop.http:render"')
+    http.done()
     settings = root.table("settings")
     objectives = {key: _objective(key, table) for key, table in root.table("objectives").tables()}
     topologies = {key: _topology(key, table, list(modules)) for key, table in root.table("topology").tables()}
@@ -83,7 +94,9 @@ def parse(text: str, *, file: str = "ramet.toml") -> Application:
     if not topologies:
         topologies = {"seed": Topology("seed", {"main": Service("main", tuple(modules))})}
     root.finish()
-    return Application(name, modules, topologies, version, postgres, settings.values, objectives, root.lines)
+    return Application(
+        name, modules, topologies, version, postgres, prefix, problems, settings.values, objectives, root.lines
+    )
 
 
 def _modules(app: Reader, paths: list[str]) -> dict[str, str]:
@@ -99,6 +112,13 @@ def _modules(app: Reader, paths: list[str]) -> dict[str, str]:
     if not paths:
         app.fault("modules", "the application has no module", hint='modules = ["shop.orders"]')
     return modules
+
+
+def _prefix(http: Reader) -> str:
+    prefix = http.text("prefix")
+    if prefix and (not prefix.startswith("/") or prefix.endswith("/") or any(mark in prefix for mark in "{}?#")):
+        http.fault("prefix", f"{prefix!r} is not a path", hint='prefix = "/api"')
+    return prefix
 
 
 def _postgres(engines: Reader) -> str:

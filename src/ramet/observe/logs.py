@@ -57,12 +57,15 @@ class JsonFormatter(logging.Formatter):
             "trace_id": getattr(record, "trace_id", ""),
             "span_id": getattr(record, "span_id", ""),
             "logger": record.name,
-            **fields_of(record),
         }
+        for name, value in fields_of(record).items():
+            line[f"{name}_" if name in line else name] = value  # what was given never hides what we know
         if record.exc_info and record.exc_info[0]:
             line["error_type"] = record.exc_info[0].__qualname__
             line["stack"] = "".join(traceback.format_exception(*record.exc_info))
-        return encode_json(line).decode()
+        if record.stack_info:
+            line.setdefault("stack", record.stack_info)
+        return _encoded(line)
 
 
 class TextFormatter(logging.Formatter):
@@ -74,7 +77,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S.%f")[:-3]
-        fields = "  ".join(f"{name}={value}" for name, value in fields_of(record).items())
+        fields = "  ".join(f"{name}={_printed(value)}" for name, value in fields_of(record).items())
         trace = getattr(record, "trace_id", "")
         where = getattr(record, "module_name", "") or record.name
         parts = [
@@ -89,7 +92,7 @@ class TextFormatter(logging.Formatter):
         text = " ".join(part for part in parts if part)
         if record.exc_info and record.exc_info[0]:
             text += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
-        return text
+        return f"{text}\n{record.stack_info}" if record.stack_info else text
 
     def _paint(self, code: str, text: str) -> str:
         return f"{code}{text}{_RESET}" if self._color and text else text
@@ -98,6 +101,20 @@ class TextFormatter(logging.Formatter):
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     """What was given as `extra`."""
     return {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
+
+
+def _encoded(line: dict[str, Any]) -> str:
+    try:
+        return encode_json(line).decode()
+    except Exception:  # noqa: BLE001  (a value's own __str__ may raise anything, and a log line is never lost for it)
+        return encode_json({_printed(name): _printed(value) for name, value in line.items()}).decode()
+
+
+def _printed(value: Any) -> str:
+    try:
+        return str(value).encode(errors="backslashreplace").decode()
+    except Exception as error:  # noqa: BLE001  (see above)
+        return f"<{type(value).__name__}: {type(error).__name__} when printed>"
 
 
 def configure(
@@ -126,7 +143,11 @@ def configure(
     return handler
 
 
-def canonical(event: str, *, level: int = logging.INFO, error: BaseException | None = None, **fields: Any) -> None:
-    """The one line of a unit of work. `event` is a stable name such as `request`; facts are fields, not prose."""
+def canonical(event: str, /, *, level: int = logging.INFO, error: BaseException | None = None, **fields: Any) -> None:
+    """The one line of a unit of work. `event` is a stable name such as `request`; facts are fields, not prose.
+
+    A field that `logging` has itself, such as `module` or `name`, is written with `_` behind it.
+    """
     if logger.isEnabledFor(level):
-        logger.log(level, event, extra=fields, exc_info=error)
+        extra = {f"{name}_" if name in _STANDARD else name: value for name, value in fields.items()}
+        logger.log(level, event, extra=extra, exc_info=error)

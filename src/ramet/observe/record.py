@@ -126,7 +126,7 @@ class Recorder:
         return f"<Recorder of {self.resource['service'] or 'no service'}: {len(self._series)} series, {len(self._ring)} records>"
 
     def series(self, metric: Metric, /, **labels: str) -> Series:
-        """The series of a metric with these labels; the same object each time. Callers keep it, look-ups are not for hot paths."""
+        """The series of a metric with these labels; the same object each time. Callers keep it, this is not for hot paths."""
         key = (metric, tuple(sorted(labels.items())))
         found = self._series.get(key)
         if found is None:

@@ -13,7 +13,8 @@ from typing import Any, Union
 
 import msgspec
 
-from ramet.errors import BadAnswer, BadArgument
+from ramet.errors import BadAnswer, BadArgument, DeclarationError
+from ramet.model import shapes
 from ramet.model.contract import CallContract, Parameter
 from ramet.wire import values
 from ramet.wire.frames import HEADER, HEADER_BYTES, LENGTH_BYTES, WITH_CAUSAL, Kind
@@ -30,8 +31,8 @@ class Extras(msgspec.Struct, omit_defaults=True, frozen=True):
 Head = tuple[int, bytes, bytes, int, Extras | None]
 """(deadline in ms from arrival, trace id, span id of the caller, W3C trace flags, extras)"""
 HEAD_ITEMS = 5
-_PATH = re.compile(r" - at `\$\[(\d+)\](.*)`$")
-_NAMED_PATH = re.compile(r" - at `\$\[\d+\]\.(\w+)(.*)`$")
+_PATH = re.compile(r" - at (`key` in )?`\$\[(\d+)\](.*)`$")
+_NAMED_PATH = re.compile(r" - at (`key` in )?`\$\[\d+\](?:\.(\w+))?(.*)`$")
 _AFTER_LENGTH = HEADER_BYTES - LENGTH_BYTES
 _CALL = int(Kind.CALL)
 _encode = values.ENCODER.encode
@@ -58,6 +59,22 @@ class CallCodec:
         self._arguments = [values.decoder(annotation) for annotation in annotations]
         self._failures = {cls.__name__: (cls, values.decoder(cls.payload_type)) for cls in contract.failures}
         self.check_arguments = self._check_arguments if self._guards else None
+        self._check_defaults()
+
+    def _check_defaults(self) -> None:
+        # At import: a caller that knows an equal contract sends the default like any other value.
+        for index, parameter in enumerate(self._parameters):
+            if not parameter.is_required:
+                try:
+                    self.copy_argument(index, parameter.default)
+                except BadArgument as error:
+                    raise DeclarationError(
+                        f"{self.contract.qualified}: the default of {error.message}",
+                        where=self.contract.where,
+                        hint=f"`{parameter.name}: {shapes.name_of(parameter.annotation)} | None = None`"
+                        if parameter.default is None
+                        else None,
+                    ) from None
 
     # Arguments
 
@@ -82,8 +99,11 @@ class CallCodec:
         return {p.name: arg for p, arg in zip(self._parameters, args, strict=True) if p.is_required or arg is not p.default}
 
     def read_named(self, body: bytes) -> tuple[Any, ...]:
-        """Like `decode_call`, for BY_NAME. Parameters that were not sent have their defaults."""
-        *head, sent = self._named.decode(body)
+        """Like `decode_call`, for BY_NAME. Parameters that were not sent have their defaults. Raises BadArgument."""
+        try:
+            *head, sent = self._named.decode(body)
+        except values.DECODE_ERRORS as error:
+            raise self._refused_named(error) from error
         return (
             *head,
             *(p.default if (arg := getattr(sent, p.name)) is msgspec.UNSET else arg for p in self._parameters),
@@ -96,8 +116,6 @@ class CallCodec:
             except (ValueError, RecursionError) as error:
                 reason = _reason(error, args[index])
                 raise BadArgument(f"`{name}`: {reason}", may_have_run=False, call=self.contract.qualified) from None
-            except values.NOT_AS_DECLARED:
-                continue
 
     def _bad_argument(self, args: tuple[Any, ...], error: Exception) -> BadArgument:
         for parameter, arg in zip(self._parameters, args, strict=True):
@@ -111,11 +129,17 @@ class CallCodec:
 
     def refused_arguments(self, error: Exception) -> BadArgument:
         """What a callee answers to arguments that do not decode: msgspec's message with the parameter's name in place of its index."""
-        text = str(error)
+        text = _text(error)
+        if (match := _PATH.search(text)) and (at := int(match[2]) - HEAD_ITEMS) >= 0:
+            text = f"{match[1] or ''}`{self._parameters[at].name}{match[3]}`: {text[: match.start()]}"
+        return BadArgument(text, may_have_run=False, call=self.contract.qualified)
+
+    def _refused_named(self, error: Exception) -> BadArgument:
+        text = _text(error)
         if match := _NAMED_PATH.search(text):
-            text = f"`{match[1]}{match[2]}`: {text[: match.start()]}"
-        elif (match := _PATH.search(text)) and (at := int(match[1]) - HEAD_ITEMS) >= 0:
-            text = f"`{self._parameters[at].name}{match[2]}`: {text[: match.start()]}"
+            # Without a name it is the map itself: an argument that is missing, or one that this callee does not know.
+            where = f"{match[1] or ''}`{match[2]}{match[3]}`: " if match[2] else ""
+            text = where + text[: match.start()]
         return BadArgument(text, may_have_run=False, call=self.contract.qualified)
 
     # Results
@@ -126,7 +150,7 @@ class CallCodec:
             if self._result_guard is not None:
                 self._result_guard(value)
             encoded = _encode(value if causal is None else (causal, value))
-        except (*values.ENCODE_ERRORS, AttributeError) as error:
+        except values.ENCODE_ERRORS as error:
             raise BadAnswer(f"the result: {_reason(error, value)}", may_have_run=True, call=self.contract.qualified) from error
         length = len(encoded) + _AFTER_LENGTH
         if length > max_bytes:
@@ -158,7 +182,7 @@ class CallCodec:
             raise self._bad_answer(error) from error
 
     def _bad_answer(self, error: Exception) -> BadAnswer:
-        return BadAnswer(f"the result: {error}", may_have_run=True, call=self.contract.qualified)
+        return BadAnswer(f"the result: {_text(error)}", may_have_run=True, call=self.contract.qualified)
 
     # The same without a wire
 
@@ -183,7 +207,7 @@ class CallCodec:
             if guard:
                 guard(value)
             return self._arguments[index].decode(values.ENCODER.encode(value))
-        except (*values.ENCODE_ERRORS, *values.DECODE_ERRORS, AttributeError) as error:
+        except (*values.ENCODE_ERRORS, *values.DECODE_ERRORS) as error:
             raise BadArgument(
                 f"`{parameter.name}`: {_reason(error, value)}", may_have_run=False, call=self.contract.qualified
             ) from error
@@ -194,7 +218,7 @@ class CallCodec:
             if self._result_guard:
                 self._result_guard(value)
             body = values.ENCODER.encode(value)
-        except (*values.ENCODE_ERRORS, AttributeError) as error:
+        except values.ENCODE_ERRORS as error:
             raise BadAnswer(f"the result: {_reason(error, value)}", may_have_run=True, call=self.contract.qualified) from error
         return self.read_result(body)
 
@@ -255,7 +279,8 @@ def _named_field(parameter: Parameter) -> Any:
 
 
 def _reason(error: Exception, value: Any) -> str:
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply"
-    text = str(error)
-    return text if text else f"`{type(value).__name__}` cannot be encoded"
+    return _text(error) or f"`{type(value).__name__}` cannot be encoded"
+
+
+def _text(error: Exception) -> str:
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)

@@ -150,7 +150,7 @@ class Context:
 
     @property
     def traceparent(self) -> str:
-        """The W3C header for whoever is called outside of Ramet; empty without a trace. Flags that version 00 has not are zero."""
+        """The W3C header for whoever is called outside of Ramet; empty without a trace. Flags unknown to version 00 are zero."""
         flags = self.trace_flags & TRACE_FLAGS
         return f"00-{self.trace_id.hex()}-{self.span_id.hex()}-{flags:02x}" if self.trace_id else ""
 

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect as types
 
-from ramet.model.shapes import inspect_type
+from ramet.model.shapes import bare, inspect_type
 
 Copier = Callable[[Any], Any]
 
@@ -40,6 +40,7 @@ def is_immutable(annotation: Any) -> bool:
 
 
 def _is_immutable(info: types.Type, above: set[type]) -> bool:
+    info = bare(info)
     match info:
         case types.NoneType() | types.EnumType() | types.LiteralType():
             return True
@@ -76,6 +77,7 @@ def type_test(annotation: Any, value: str, *, prefix: str) -> tuple[str, dict[st
 
 
 def _tests(info: types.Type, value: str, names: dict[str, Any], prefix: str) -> list[str] | None:
+    info = bare(info)
     match info:
         case types.NoneType():
             return [f"{value} is None"]
@@ -122,6 +124,7 @@ def _same(value: Any) -> Any:
 
 def _copier(info: types.Type, above: set[type]) -> Copier | None:
     """A function that copies or raises _NotAsDeclared; None where only the codec can copy."""
+    info = bare(info)
     if _is_immutable(info, set()):
         return _same
     match info:

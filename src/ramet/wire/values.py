@@ -12,17 +12,14 @@ from typing import Annotated, Any, TypeVar, cast
 import msgspec
 from msgspec import inspect as types
 
-from ramet.model.shapes import inspect_type, pydantic_fields
+from ramet.model.shapes import bare, inspect_type, pydantic_fields
 
 DecodeError = msgspec.DecodeError
 ValidationError = msgspec.ValidationError
 Raw = msgspec.Raw
 
 T = TypeVar("T")
-Guard = Callable[[Any], None]
-
-NOT_AS_DECLARED = (TypeError, AttributeError, KeyError, IndexError)
-"""What a guard raises for a value of another type than declared. Decoding will say so better."""
+Guard = Callable[[Any], object]
 
 
 def _encode_other(value: Any) -> Any:
@@ -40,8 +37,9 @@ def _decode_other(annotation: type, raw: Any) -> Any:
 ENCODER = msgspec.msgpack.Encoder(enc_hook=_encode_other, uuid_format="bytes", decimal_format="string")
 JSON_ENCODER = msgspec.json.Encoder(enc_hook=str)
 
-ENCODE_ERRORS = (TypeError, ValueError, OverflowError, RecursionError)
-"""What encoding raises for a value that is not of its declared type; UnicodeEncodeError is a ValueError."""
+ENCODE_ERRORS = (TypeError, ValueError, OverflowError, RecursionError, AttributeError)
+"""What encoding raises for a value that is not of its declared type; UnicodeEncodeError is a ValueError, AttributeError means a
+Struct with a field that was never set."""
 DECODE_ERRORS = (msgspec.DecodeError, ValueError, TypeError, RecursionError)
 """msgspec wraps the errors of pydantic's validation in its own."""
 
@@ -63,11 +61,16 @@ def aware(annotation: Any) -> Any:
 
 
 def guard_of(annotation: Any) -> Guard | None:
-    """A check that every datetime inside a value is aware, or None where the type holds no datetime. Raises ValueError."""
-    return _guard(inspect_type(annotation), {})
+    """A check that every datetime inside a value is aware, or None where the type holds no datetime. Raises ValueError.
+
+    It passes over what is not of the declared type: decoding will say so better.
+    """
+    guard = _guard(inspect_type(annotation), {})
+    return guard and (lambda value: _lenient(guard, value))
 
 
 def _guard(info: types.Type, seen: dict[int, list[Guard]]) -> Guard | None:
+    info = bare(info)
     match info:
         case types.DateTimeType():
             return _check_aware
@@ -123,13 +126,18 @@ def _field(value: Any, name: str, encoded: str, index: int) -> Any:
 
 
 def _holds_datetime(info: Any, above: set[int]) -> bool:
+    info = bare(info)
     if isinstance(info, types.DateTimeType):
         return True
     if id(info) in above:
         return False
     above.add(id(info))
     parts: list[Any] = [getattr(info, name, None) for name in ("item_type", "key_type", "value_type")]
-    parts += [*getattr(info, "item_types", ()), *getattr(info, "types", ()), *(field.type for field in getattr(info, "fields", ()))]
+    parts += [
+        *getattr(info, "item_types", ()),
+        *getattr(info, "types", ()),
+        *(field.type for field in getattr(info, "fields", ())),
+    ]
     return any(_holds_datetime(part, above) for part in parts if part is not None)
 
 
@@ -141,10 +149,15 @@ def _check_aware(value: Any) -> None:
 def _lenient(guard: Guard, value: Any) -> None:
     try:
         guard(value)
-    except NOT_AS_DECLARED:
+    except (TypeError, AttributeError, KeyError, IndexError):
         return
 
 
 def decode_json_as(text: bytes, annotation: type[T]) -> T:
     """Raises DECODE_ERRORS."""
     return msgspec.json.decode(text, type=annotation)
+
+
+def to_plain(value: Any) -> Any:
+    """A Struct as dicts, lists, texts and numbers."""
+    return msgspec.to_builtins(value)

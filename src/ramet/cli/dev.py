@@ -1,0 +1,49 @@
+"""`ramet dev`: everything in one process, reload on change."""
+
+import asyncio
+import contextlib
+import signal
+
+import click
+
+from ramet.cli.application import current
+from ramet.errors import ConfigError
+from ramet.operate import files
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port of HTTP. 0: a free one.")
+def dev(port: int) -> None:
+    """Run all modules in one process and start it again when a file changes. For development alone.
+
+    \b
+    ramet dev
+    ramet dev --port 0
+    """
+    try:
+        from ramet.operate.dev import Development  # deferred: an extra that the other verbs do without
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{error.name} is not installed", hint="pip install 'ramet[serve]'") from error
+    here = current()
+    try:
+        development = Development(
+            here.application,
+            here.file,
+            here.modules,
+            here.folder,
+            port=port,
+            report=lambda text: click.echo(text, err=True),
+            settings=files.as_environment(here.application),
+        )
+    except OSError as error:
+        raise ConfigError(f"port {port} cannot be used: {error.strerror}", hint="ramet dev --port 0 takes a free one") from error
+
+    async def run() -> None:
+        task = asyncio.ensure_future(development.run())
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+    click.echo("stopped", err=True)

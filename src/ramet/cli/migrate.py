@@ -1,0 +1,115 @@
+"""`ramet migrate`: each module's migrations, by Alembic, in the module's own folder."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+
+import click
+
+from ramet.cli.application import Current, current
+from ramet.data import migrations, revisions
+from ramet.data.revisions import Revision
+from ramet.errors import ConfigError
+from ramet.kit.near import did_you_mean
+from ramet.operate.databases import DatabaseServer
+from ramet.operate.folder import Folder
+
+PENDING = 1
+
+
+@click.group()
+def migrate() -> None:
+    """Migrations of the modules' databases: new, up, status.
+
+    \b
+    ramet migrate new articles "add tags"
+    ramet migrate up
+    """
+
+
+@migrate.command()
+@click.argument("module")
+@click.argument("message")
+def new(module: str, message: str) -> None:
+    """Write the next migration of MODULE, to be filled in.
+
+    \b
+    ramet migrate new articles "add tags"
+    ramet migrate new accounts "index on email"
+    """
+    here = current()
+    _check(here, module)
+    click.echo(str(revisions.new(revisions.folder_of(here.application.modules[module]), message, now=datetime.now(UTC))))
+
+
+@migrate.command()
+@click.argument("modules", nargs=-1)
+def up(modules: tuple[str, ...]) -> None:
+    """Apply what is missing to the databases of MODULES (default: all). A second one at the same time waits.
+
+    \b
+    ramet migrate up
+    ramet migrate up articles
+    """
+    here = current()
+    for module in modules:
+        _check(here, module)
+
+    def report(module: str, revision: Revision) -> None:
+        click.echo(f"{module}: {revision}")
+
+    async def run() -> None:
+        server = _server(here)
+        await server.attach()
+        try:
+            await server.provision()
+            await server.migrate(report, only=modules or None)
+        finally:
+            await server.release()
+
+    asyncio.run(run())
+    click.echo("up to date", err=True)
+
+
+@migrate.command()
+@click.option("--json", "json_", is_flag=True, help="One JSON array.")
+@click.pass_context
+def status(context: click.Context, json_: bool) -> None:
+    """What each module's database has, and what it lacks. Exit code 1 if something is missing.
+
+    \b
+    ramet migrate status
+    ramet migrate status --json
+    """
+    here = current()
+
+    async def run() -> list[migrations.Status]:
+        server = _server(here)
+        await server.attach()
+        try:
+            await server.provision()
+            return await server.migration_status()
+        finally:
+            await server.release()
+
+    found = asyncio.run(run())
+    if json_:
+        rows = [{"module": each.module, "current": each.current, "head": each.head, "missing": [str(m) for m in each.missing]} for each in found]
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        for each in found:
+            lacks = f"lacks {len(each.missing)}: {', '.join(map(str, each.missing))}" if each.missing else "up to date"
+            click.echo(f"{each.module:<16} {each.current or 'nothing':<24} {lacks}")
+    if any(each.missing for each in found):
+        context.exit(PENDING)
+
+
+def _check(here: Current, module: str) -> None:
+    if module not in here.application.modules:
+        known = here.application.modules
+        raise ConfigError(f"there is no module `{module}`", hint=did_you_mean(module, known) or f"known: {', '.join(known)}")
+
+
+def _server(here: Current) -> DatabaseServer:
+    folder: Folder = here.folder
+    return DatabaseServer(here.application, here.modules.values(), folder, lambda _: None)

@@ -1,0 +1,105 @@
+"""`ramet status` and `ramet logs`: what runs here, and what it says."""
+
+import asyncio
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from ramet.cli.application import current
+from ramet.errors import ConfigError
+from ramet.kit.near import did_you_mean
+from ramet.model.control import Status
+from ramet.operate.folder import FleetRecord
+from ramet.operate.looking import as_json, is_running, look
+
+NOT_RUNNING = 1
+
+
+@click.command()
+@click.option("--json", "json_", is_flag=True, help="One JSON object; `url` is the HTTP entrance.")
+@click.pass_context
+def status(context: click.Context, json_: bool) -> None:
+    """What runs here: each instance, asked itself. Exit code 1 if nothing runs or an instance is not ready.
+
+    \b
+    ramet status
+    ramet status --json | jq -r .url
+    """
+    record = current().folder.load()
+    if record is None:
+        click.echo(json.dumps({"running": False})) if json_ else click.echo("nothing runs here; ramet up")
+        context.exit(NOT_RUNNING)
+    running = is_running(record)
+    found = asyncio.run(look(record))
+    if json_:
+        click.echo(json.dumps(as_json(record, found, running=running), indent=2))
+    else:
+        _print(record, found, running)
+    if not running or any(isinstance(each, str) or each.state != "ready" for each in found):
+        context.exit(NOT_RUNNING)
+
+
+def _print(record: FleetRecord, found: list[Status | str], running: bool) -> None:
+    click.echo(f"{record.app} as {record.topology}, {record.url}{'' if running else ', but its supervisor died: ramet up'}")
+    for known, each in zip(record.instances, found, strict=True):
+        if isinstance(each, str):
+            click.echo(f"  {known.name:<14} {click.style('unreachable', fg='red')}  {each}")
+            continue
+        state = click.style(f"{each.state:<9}", fg="green" if each.state == "ready" else "yellow")
+        since = datetime.fromtimestamp(each.started, UTC).astimezone().strftime("%H:%M:%S")
+        load = f"{each.requests_in_flight} requests, {each.calls_in_flight} calls"
+        click.echo(
+            f"  {known.name:<14} {state} {', '.join(each.modules):<36} {each.memory_bytes / 2**20:4.0f} MB  {load}  since {since}  {each.why}"
+        )
+
+
+@click.command("logs")
+@click.argument("instances", nargs=-1)
+@click.option("--follow", "-f", is_flag=True, help="Go on until Ctrl-C.")
+@click.option("--lines", "-n", default=20, show_default=True, help="Lines from the end of each.")
+def show_logs(instances: tuple[str, ...], follow: bool, lines: int) -> None:
+    """The logs of INSTANCES (default: all).
+
+    \b
+    ramet logs web-1 -n 100
+    ramet logs -f
+    """
+    record = current().folder.load()
+    if record is None:
+        raise ConfigError("nothing runs here", hint="ramet up")
+    known = {each.name: Path(each.log) for each in record.instances}
+    for name in instances:
+        if name not in known:
+            raise ConfigError(f"there is no instance `{name}`", hint=did_you_mean(name, known) or f"known: {', '.join(known)}")
+    files = {name: known[name] for name in instances or known}
+    ends = {name: _print_tail(name, path, lines, width=max(map(len, files))) for name, path in files.items()}
+    while follow:
+        for name, path in files.items():
+            ends[name] = _print_from(name, path, ends[name], width=max(map(len, files)))
+        time.sleep(0.2)
+
+
+def _print_tail(name: str, path: Path, lines: int, *, width: int) -> int:
+    if not path.exists():
+        return 0
+    data = path.read_bytes()
+    for line in data.decode(errors="replace").splitlines()[-lines:]:
+        click.echo(f"{name:<{width}}  {line}")
+    return len(data)
+
+
+def _print_from(name: str, path: Path, begin: int, *, width: int) -> int:
+    if not path.exists():
+        return 0
+    with path.open("rb") as file:
+        if path.stat().st_size < begin:
+            begin = 0  # it was begun anew
+        file.seek(begin)
+        data = file.read()
+    whole = data[: data.rfind(b"\n") + 1]
+    for line in whole.decode(errors="replace").splitlines():
+        click.echo(f"{name:<{width}}  {line}")
+    return begin + len(whole)

@@ -1,0 +1,133 @@
+"""`ramet up`: the services of a topology as processes on this machine, with Envoy in front."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from ramet.cli.application import Current, current
+from ramet.errors import ConfigError
+from ramet.observe import logs
+from ramet.operate import files
+from ramet.operate.fleet import Fleet
+from ramet.operate.folder import FleetRecord
+from ramet.operate.looking import is_running
+
+START_S = 180.0
+
+
+@click.command()
+@click.argument("topology", required=False)
+@click.option("--detach", is_flag=True, help="Go on in the background; `ramet down` stops it.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the HTTP entrance. 0: a free one.")
+def up(topology: str | None, detach: bool, port: int) -> None:
+    """Start the services of TOPOLOGY (default: the first in ramet.toml) on this machine.
+
+    \b
+    ramet up                          stays in front; Ctrl-C drains and stops
+    ramet up grown --detach           in the background; see `ramet status`, `ramet logs`, `ramet down`
+    """
+    here = current()
+    files.topology_of(here.application, topology)  # before anything is started
+    if detach:
+        _detach(here, topology, port)
+        return
+    asyncio.run(_run(here, topology, port))
+
+
+async def _run(here: Current, topology: str | None, port: int) -> None:
+    logs.configure(form="plain", level="WARNING")
+    fleet = Fleet(
+        here.application,
+        here.file,
+        here.modules,
+        files.topology_of(here.application, topology),
+        here.folder,
+        port=port,
+        report=lambda text: click.echo(text, err=True),
+        settings={"RAMET_STRICT": "0", **files.as_environment(here.application)},
+    )
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    starting = asyncio.ensure_future(fleet.up())
+
+    def leave() -> None:
+        starting.cancel()  # does nothing once it is up
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, leave)
+    try:
+        await starting
+    except asyncio.CancelledError:
+        click.echo("stopped while it started; nothing is left running", err=True)
+        return
+    click.echo(fleet.url)
+    await stop.wait()
+    click.echo("draining", err=True)
+    await fleet.down()
+    click.echo("stopped", err=True)
+
+
+def _detach(here: Current, topology: str | None, port: int) -> None:
+    """Start the same command in a session of its own, and return once it is up, or with its words if it did not come up."""
+    here.folder.make()
+    log = here.folder.root / "up.log"
+    before = here.folder.load()
+    command = [sys.executable, "-m", "ramet", "up", *([topology] if topology else []), "--port", str(port)]
+    with log.open("ab") as output:
+        begin = output.tell()
+        child = subprocess.Popen(  # noqa: S603  (our own command)
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd=here.file.parent, env=os.environ
+        )
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        record = here.folder.load()
+        if record is not None and record.pid == child.pid and record != before:
+            click.echo(record.url)
+            click.echo(f"{record.app} runs as {record.topology}; `ramet status`, `ramet logs`, `ramet down`", err=True)
+            return
+        if child.poll() is not None:
+            raise ConfigError(f"it did not start:\n{_tail(log, begin)}", where=str(log))
+        time.sleep(0.05)
+    child.terminate()
+    child.wait()
+    raise ConfigError(f"it was not up after {START_S:.0f} s:\n{_tail(log, begin)}", where=str(log))
+
+
+def _tail(log: Path, begin: int) -> str:
+    with log.open("rb") as file:
+        file.seek(begin)
+        return file.read().decode(errors="replace").strip()[-4000:]
+
+
+@click.command()
+def down() -> None:
+    """Drain and stop what `ramet up` started in this folder. Data stays.
+
+    \b
+    ramet down
+    ramet down && ramet up grown      the same data in another topology
+    """
+    here = current()
+    record = here.folder.load()
+    if record is None or not is_running(record):
+        here.folder.forget()
+        click.echo("nothing runs here", err=True)
+        return
+    os.kill(record.pid, signal.SIGTERM)
+    _wait_end(record)
+    click.echo("stopped", err=True)
+
+
+def _wait_end(record: FleetRecord) -> None:
+    deadline = time.monotonic() + 60
+    while is_running(record):
+        if time.monotonic() > deadline:
+            raise ConfigError(f"process {record.pid} has not stopped after 60 s", where=record.log, hint=f"kill -9 {record.pid}")
+        time.sleep(0.05)

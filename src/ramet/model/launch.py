@@ -1,0 +1,37 @@
+"""What a supervisor tells an instance when it starts it: one JSON file, read by `python -m ramet.process`."""
+
+import msgspec
+
+
+class Launch(msgspec.Struct, frozen=True, kw_only=True):
+    """One instance.
+
+    application: path of ramet.toml. service, modules: what to host. state: folder of its socket and its last routing table.
+    http_fd: a listening socket that was handed over; else it listens on http_host:http_port. databases: module -> URL with its own
+    role. is_production: verify migrations and never run them, and make no strict checks. drain_delay_s: how long it goes on serving
+    after it said that it leaves.
+    """
+
+    application: str
+    service: str
+    instance: str
+    modules: list[str]
+    state: str
+    http_fd: int | None = None
+    http_host: str = "127.0.0.1"
+    http_port: int = 0
+    calls_host: str | None = None
+    """Where calls over TCP are taken; None for this machine's Unix socket alone."""
+    calls_port: int = 0
+    certificates: str = ""
+    databases: dict[str, str] = {}
+    pool_size: int = 4
+    """Connections per module's database, at most."""
+    is_production: bool = True
+    drain_delay_s: float = 2.0
+    settings: dict[str, str] = {}
+    """RAMET_* values, which the environment overrides."""
+
+    def on_socket(self, fd: int) -> "Launch":
+        """The same, with a listening socket handed over."""
+        return msgspec.structs.replace(self, http_fd=fd)

@@ -1,0 +1,120 @@
+"""The database server of a fleet on this machine: started or reached, with a schema and a role for each module, and migrated."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+
+from ramet.data import budget, migrations, revisions, schemas
+from ramet.data.address import Address
+from ramet.data.budget import Demand
+from ramet.data.revisions import Revision
+from ramet.engines.errors import EngineBusy
+from ramet.engines.passwords import Passwords
+from ramet.engines.postgres import Postgres
+from ramet.engines.postgres_remote import RemotePostgres
+from ramet.engines.postgres_settings import PostgresSettings
+from ramet.engines.supervision import Change
+from ramet.model.topology import Application, Topology
+from ramet.module import Module
+from ramet.operate.folder import Folder
+
+POOL_SIZE = 4
+MAX_CONNECTIONS = 100
+
+
+class DatabaseServer:
+    """modules: those of the application that have a database."""
+
+    def __init__(self, application: Application, modules: Iterable[Module], folder: Folder, on_change: Callable[[Change], None]) -> None:
+        self._application = application
+        self._modules = [module for module in modules if module.db is not None]
+        self._folder = folder.root / "postgres"
+        self._server: Postgres | RemotePostgres | None = None
+        self._on_change = on_change
+        self._is_guest = False
+
+    @property
+    def is_needed(self) -> bool:
+        return bool(self._modules)
+
+    async def start(self) -> None:
+        """Raises an EngineError."""
+        source = self._application.postgres
+        if source in {"embedded", "path"}:
+            server = Postgres(
+                self._folder,
+                settings=PostgresSettings(max_connections=MAX_CONNECTIONS),
+                source="wheel" if source == "embedded" else "path",
+                on_change=self._on_change,
+            )
+            await server.start()
+            self._server = server
+        else:
+            remote = RemotePostgres(source)
+            await remote.start()
+            self._server = remote
+
+    async def attach(self) -> None:
+        """Use the server that runs already, or start it for this command alone. `release` ends what this began."""
+        try:
+            await self.start()
+        except EngineBusy:
+            running = Postgres(self._folder)
+            running.use_running()
+            self._server = running
+            self._is_guest = True
+
+    async def release(self) -> None:
+        if not self._is_guest:
+            await self.stop()
+
+    async def provision(self) -> None:
+        """A schema and a role for each module, and the migrations that are missing."""
+        owners = [schemas.Owner(module.name, self._password(module.name)) for module in self._modules]
+        assert self._server is not None, "start comes first"
+        await schemas.provision(Address(dsn=self._server.url()), owners)
+
+    async def migrate(self, report: Callable[[str, Revision], None], *, only: Collection[str] | None = None) -> None:
+        """Apply what is missing, to all modules or to some. Raises MigrationFailed; what was applied before it stays."""
+        for name, folder in self._folders():
+            if only is None or name in only:
+                await migrations.up(name, folder, self.address(name), report=partial(report, name))
+
+    async def migration_status(self) -> list[migrations.Status]:
+        return [await migrations.status(name, folder, self.address(name)) for name, folder in self._folders()]
+
+    def _folders(self) -> list[tuple[str, Path]]:
+        folders = [(module.name, revisions.folder_of(self._application.modules[module.name])) for module in self._modules]
+        return [(name, folder) for name, folder in folders if folder.is_dir()]
+
+    def check_budget(self, topology: Topology) -> None:
+        """Raises OverBudget, before anything is started that would be refused connections."""
+        demands = [
+            Demand(service=service.name, module=module.name, instances=service.instances, max_connections=POOL_SIZE)
+            for service in topology.services.values()
+            for module in self._modules
+            if module.name in service.modules
+        ]
+        if self._application.postgres in {"embedded", "path"}:
+            budget.check(budget.Server(name="the embedded PostgreSQL", max_connections=MAX_CONNECTIONS), demands)
+
+    def address(self, module: str) -> Address:
+        return Address(dsn=self.url(module), schema=module)
+
+    def url(self, module: str) -> str:
+        """With the module's own role and password."""
+        assert self._server is not None, "start comes first"
+        return self._server.url(user=module, password=self._password(module))
+
+    def urls(self) -> Mapping[str, str]:
+        return {module.name: self.url(module.name) for module in self._modules}
+
+    def _password(self, module: str) -> str:
+        if isinstance(self._server, Postgres):
+            return self._server.password(module)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return Passwords(self._folder / "passwords").make(module)
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            await self._server.stop()

@@ -1,0 +1,136 @@
+"""Development: all modules in one process, started again when a file changes. No Envoy; the database as in a fleet.
+
+The listening socket stays open over restarts, so a browser that reloads too early waits instead of failing. A version that does
+not start says why and is followed by the next change.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+from watchfiles import PythonFilter, awatch
+
+from ramet.engines.files import write_whole
+from ramet.engines.locks import DirectoryLock
+from ramet.model.launch import Launch
+from ramet.model.topology import Application
+from ramet.module import Module
+from ramet.operate.databases import DatabaseServer
+from ramet.operate.folder import Folder
+from ramet.operate.keeper import listening
+from ramet.wire import values
+
+NAME = "dev-1"
+STOP_S = 5.0
+
+
+class Development:
+    """port: of the HTTP entrance; raises OSError where it is taken."""
+
+    def __init__(
+        self,
+        application: Application,
+        file: Path,
+        modules: Mapping[str, Module],
+        folder: Folder,
+        *,
+        port: int,
+        report: Callable[[str], None],
+        settings: Mapping[str, str],
+    ) -> None:
+        self._application = application
+        self._file = file.resolve()
+        self._folder = folder
+        self._report = report
+        self._settings = dict(settings)
+        self._databases = DatabaseServer(application, modules.values(), folder, lambda change: report(f"{change.name}: {change.status.value}"))
+        self._socket = listening("127.0.0.1", port)
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    async def run(self) -> None:
+        """Until cancelled. Raises EngineBusy where a fleet or another one runs in this folder."""
+        self._folder.make()
+        lock = DirectoryLock(self._folder.root / "lock", what=f"{self._application.name} in {self._folder.root}")
+        lock.acquire()
+        try:
+            if self._databases.is_needed:
+                await self._databases.start()
+                await self._migrate()
+            await self._serve()
+        finally:
+            await self._databases.stop()
+            self._socket.close()
+            lock.release()
+
+    async def _migrate(self) -> None:
+        await self._databases.provision()
+        await self._databases.migrate(lambda module, revision: self._report(f"migrated {module}: {revision}"))
+
+    async def _serve(self) -> None:
+        self._report(f"{self._application.name} on {self.url}, docs on {self.url}/docs; Ctrl-C stops")
+        changes = awatch(self._file.parent, watch_filter=PythonFilter(extra_extensions=(".toml",), ignore_paths=[self._folder.root]))
+        process = await self._start()
+        try:
+            while True:
+                ended = asyncio.ensure_future(process.wait())
+                changed = asyncio.ensure_future(anext(changes))
+                done, _ = await asyncio.wait({ended, changed}, return_when=asyncio.FIRST_COMPLETED)
+                if ended in done and changed not in done:
+                    self._report(f"it ended with code {process.returncode}; waiting for a change")
+                names = sorted({Path(path).name for _, path in await changed})
+                self._report(f"changed: {', '.join(names[:5])}")
+                await _stop(process)
+                ended.cancel()
+                if self._databases.is_needed:
+                    await self._try(self._migrate)
+                process = await self._start()
+        finally:
+            await _stop(process)
+
+    async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001  (a file that is being edited may raise anything; the next change brings another)
+            self._report(f"error: {error}")
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        state = self._folder.sockets / NAME
+        state.mkdir(mode=0o700, exist_ok=True)
+        launch = Launch(
+            application=str(self._file),
+            service="dev",
+            instance=NAME,
+            modules=list(self._application.modules),
+            state=str(state),
+            http_fd=self._socket.fileno(),
+            databases=dict(self._databases.urls()) if self._databases.is_needed else {},
+            is_production=False,
+            drain_delay_s=0.0,
+            settings=self._settings,
+        )
+        path = self._folder.root / "dev.json"
+        write_whole(path, values.encode_json(launch))
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "ramet.process",
+            str(path),
+            cwd=self._file.parent,
+            pass_fds=(self._socket.fileno(),),
+            env={**os.environ, "RAMET_LOG_FORMAT": "color" if sys.stderr.isatty() else os.environ.get("RAMET_LOG_FORMAT", "plain")},
+            start_new_session=True,
+        )
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(STOP_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

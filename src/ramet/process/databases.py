@@ -1,0 +1,62 @@
+"""The databases of the modules that an instance hosts: opened, verified, closed."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from ramet.calls.ledger import Ledger
+from ramet.data import migrations, revisions
+from ramet.data.address import Address
+from ramet.data.once import DurableLedger
+from ramet.data.opening import open_database
+from ramet.data.pool import Limits, Pool
+from ramet.errors import ConfigError
+from ramet.model.launch import Launch
+from ramet.module import Module
+from ramet.observe.record import Recorder
+from ramet.process.outcomes import CallOutcomes
+
+
+class Databases:
+    """packages: module -> import path. ledgers: module -> what keeps its `once` calls; there once it is open."""
+
+    def __init__(self, modules: Iterable[Module], packages: Mapping[str, str], launch: Launch, recorder: Recorder) -> None:
+        self._packages = packages
+        self._modules = [module for module in modules if module.db is not None]
+        self._launch = launch
+        self._recorder = recorder
+        self._pools: list[Pool] = []
+        self.ledgers: dict[str, Ledger] = {}
+
+    def __repr__(self) -> str:
+        return f"<Databases: {', '.join(map(repr, self._pools)) or 'none'}>"
+
+    async def open(self) -> None:
+        """Raises ConfigError for a module without a URL, MigrationsPending, DatabaseUnavailable."""
+        for module in self._modules:
+            if module.name not in self._launch.databases:
+                raise ConfigError(f"module `{module.name}` has a database, and this instance was told no URL for it")
+        await asyncio.gather(*(self._open(module) for module in self._modules))
+
+    async def _open(self, module: Module) -> None:
+        assert module.db is not None
+        address = address_of(module.name, self._launch.databases[module.name], application_name=self._launch.instance)
+        folder = revisions.folder_of(self._packages[module.name])
+        if folder.is_dir():
+            await migrations.verify(module.name, folder, address)
+        limits = Limits(max_connections=self._launch.pool_size)
+        self._pools.append(await open_database(module.db, address, limits=limits, recorder=self._recorder))
+        outcomes = CallOutcomes({call.contract.qualified: call for call in module.calls.values()})
+        self.ledgers[module.name] = DurableLedger(module.db.opened, outcomes)
+
+    async def close(self) -> None:
+        await asyncio.gather(*(pool.close() for pool in self._pools))
+        for module in self._modules:
+            if module.db is not None:
+                module.db.unbind()
+
+
+def address_of(module: str, url: str, *, application_name: str) -> Address:
+    """The module's own schema, by its name."""
+    return Address(dsn=url, schema=module, application_name=application_name)
+

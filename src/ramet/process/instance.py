@@ -1,0 +1,202 @@
+"""One instance of one service: assembled from its Launch, served, watched, drained.
+
+    starting ──databases open, doors open──> ready ──SIGTERM, or `drain` over the control channel──> draining ──> exit 0
+                  (not ready while a module that it uses has no routing table)
+
+Leaving, in this order, so that nobody notices: not ready and DRAIN to all callers; go on serving for the drain delay; finish what
+is in flight; close.
+"""
+
+import asyncio
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from ramet.calls.ledger import Ledger
+from ramet.calls.runtime import Calls
+from ramet.edge.ingress import Ingress
+from ramet.edge.server import Server, listen
+from ramet.model.control import Status
+from ramet.model.launch import Launch
+from ramet.model.routing import Address, RoutingTable
+from ramet.model.topology import Application
+from ramet.module import Module
+from ramet.observe import names
+from ramet.observe.record import Recorder
+from ramet.process import control
+from ramet.process.databases import Databases
+from ramet.process.identity import identity_of
+from ramet.settings import Settings
+
+logger = logging.getLogger("ramet.process")
+
+LAG_INTERVAL_S = 0.5
+GRACE_S = 10.0
+
+
+class Instance:
+    """application, modules: all of them, imported. launch: which of them to host, and how."""
+
+    def __init__(self, launch: Launch, application: Application, modules: dict[str, Module], settings: Settings) -> None:
+        self.launch = launch
+        self.application = application
+        self._modules = modules
+        self._settings = settings
+        self._state = Path(launch.state)
+        self._started = time.time()  # noqa: TID251
+        self._ready = False
+        self._draining = asyncio.Event()
+        self._lag_s = 0.0
+        self.recorder = Recorder(
+            service=launch.service, version=application.version, instance=launch.instance, ring_records=settings.ring_records
+        )
+        self.recorder.gauge(names.LOOP_LAG, self._read_lag)
+        hosted = [modules[name] for name in launch.modules]
+        self.databases = Databases(hosted, application.modules, launch, self.recorder)
+        self.ingress = Ingress(
+            hosted,
+            self.recorder,
+            ready=self.why_not_ready,
+            title=application.name,
+            version=application.version,
+        )
+        self.server = Server(self.ingress, self._listener())
+        self._calls: Calls | None = None
+
+    def __repr__(self) -> str:
+        return f"<Instance {self.launch.instance}: {', '.join(self.launch.modules)}, {self.state}>"
+
+    def _listener(self) -> socket.socket:
+        launch = self.launch
+        if launch.http_fd is not None:
+            return socket.socket(fileno=launch.http_fd)
+        return listen(launch.http_host, launch.http_port)
+
+    def _make_calls(self, ledgers: Mapping[str, Ledger]) -> Calls:
+        launch = self.launch
+        return Calls(
+            [*self._modules.values(), control.control],
+            local=[*launch.modules, control.control.name],
+            app=self.application.name,
+            service=launch.service,
+            instance=launch.instance,
+            version=self.application.version,
+            settings=self._settings,
+            recorder=self.recorder,
+            identity=identity_of(launch, self.application),
+            ledgers=ledgers,
+        )
+
+    @property
+    def calls(self) -> Calls:
+        assert self._calls is not None, "calls are there once the databases are open"
+        return self._calls
+
+    # Life
+
+    async def run(self) -> None:
+        """Serve until told to leave. Raises what keeps it from starting."""
+        async with AsyncExitStack() as stack:
+            await self.start(stack)
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self.begin_drain)
+            await self._draining.wait()
+            await self.leave()
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Open everything; `stack` closes it again, in the other order."""
+        control.answer_for(self)
+        stack.push_async_callback(self.databases.close)
+        await self.databases.open()
+        self._calls = calls = self._make_calls(self.databases.ledgers)
+        calls.place()
+        stack.push_async_callback(calls.close)
+        table = control.load_table(self._state / "routing.json")
+        if table is not None:
+            calls.route(table)
+        launch = self.launch
+        self.address = await calls.listen(unix=self._state / "calls.sock", host=launch.calls_host, port=launch.calls_port)
+        await self.server.serve()
+        stack.push_async_callback(self.server.stop, grace_s=0.0)
+        watch = asyncio.create_task(self._watch_loop(), name="loop lag")
+        stack.callback(watch.cancel)
+        self._ready = True
+        logger.info("instance.ready", extra={"http": self.server.address, "modules": ",".join(launch.modules)})
+
+    async def leave(self) -> None:
+        logger.info("instance.draining", extra={"delay_s": self.launch.drain_delay_s})
+        callers = asyncio.create_task(self.calls.drain(self.launch.drain_delay_s + GRACE_S), name="drain calls")
+        await self.server.drain(self.launch.drain_delay_s)
+        await self.server.stop(grace_s=GRACE_S)
+        await callers
+        logger.info("instance.left")
+
+    async def _watch_loop(self) -> None:
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(LAG_INTERVAL_S)
+            self._lag_s = max(time.monotonic() - before - LAG_INTERVAL_S, 0.0)
+
+    def _read_lag(self) -> Iterator[tuple[dict[str, str], float]]:
+        yield {}, self._lag_s
+
+    # What the control channel and /readyz ask
+
+    @property
+    def state(self) -> str:
+        return "draining" if self._draining.is_set() else "starting" if self.why_not_ready() else "ready"
+
+    def why_not_ready(self) -> str | None:
+        """None when this instance can serve. It looks at nothing that instances share."""
+        if self._draining.is_set():
+            return "it is leaving"
+        if not self._ready:
+            return "it is starting"
+        if self.calls.epoch < 0 and self._calls_others():
+            return "it has no routing table yet"
+        return None
+
+    def _calls_others(self) -> bool:
+        hosted = set(self.launch.modules)
+        return any(used not in hosted for name in hosted for used in self._modules[name].uses)
+
+    def take_route(self, table: RoutingTable) -> int:
+        if self.calls.route(table):
+            control.save_table(self._state / "routing.json", table)
+        return self.calls.epoch
+
+    def tell_status(self) -> Status:
+        return Status(
+            instance=self.launch.instance,
+            service=self.launch.service,
+            version=self.application.version,
+            state=self.state,
+            why=self.why_not_ready() or "",
+            pid=os.getpid(),
+            modules=list(self.launch.modules),
+            epoch=self.calls.epoch,
+            calls_in_flight=self.calls.server.in_flight,
+            requests_in_flight=self.ingress.statistics().get("requests", 0),
+            memory_bytes=resident_bytes(),
+            started=self._started,
+        )
+
+    def begin_drain(self) -> None:
+        self._draining.set()
+
+
+def resident_bytes() -> int:
+    """Memory that the process has now; where the system does not tell, the most that it ever had."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
