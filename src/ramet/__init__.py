@@ -18,5 +18,13 @@ from ramet.errors import RametError as RametError
 from ramet.errors import RemoteError as RemoteError
 from ramet.errors import Unavailable as Unavailable
 from ramet.model.failure import Failure as Failure
+from ramet.model.parameters import Body as Body
+from ramet.model.parameters import Cookie as Cookie
+from ramet.model.parameters import Form as Form
+from ramet.model.parameters import Header as Header
+from ramet.model.parameters import Query as Query
+from ramet.model.replies import Reply as Reply
+from ramet.model.replies import ServerEvent as ServerEvent
+from ramet.model.replies import SetCookie as SetCookie
 from ramet.module import Module as Module
 from ramet.version import __version__ as __version__

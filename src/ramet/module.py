@@ -4,20 +4,22 @@ Not here: anything that runs a call, opens a connection or serves a request.
 """
 
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
-from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, overload
 
 from ramet.calls.facade import Call
 from ramet.data.database import Database
 from ramet.errors import DeclarationError
 from ramet.kit.durations import parse_duration_s
-from ramet.model.bindings import Endpoint, endpoint
+from ramet.model import http
 from ramet.model.contract import CallContract, CallOptions, contract_of
 from ramet.model.failure import Failure
+from ramet.model.http import Endpoint, HttpOptions, Mount
 from ramet.wire.context import Face
 
 P = ParamSpec("P")
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 DEFAULT_DEADLINE_S = 5.0
@@ -33,6 +35,20 @@ class Expose(Protocol):
     def __call__(self, function: Callable[P, AsyncIterator[T]], /) -> Callable[P, AsyncIterator[T]]: ...  # pyright: ignore[reportOverlappingOverload]
     @overload
     def __call__(self, function: Callable[P, T], /) -> Callable[P, Coroutine[Any, Any, T]]: ...
+
+
+class VerbOptions(TypedDict, total=False):
+    """What the HTTP verbs take: everything that `expose` takes, and what concerns HTTP."""
+
+    raises: Sequence[type[Failure]]
+    idempotent: bool
+    once: bool
+    deadline: str | float
+    hedge_after: str | float | None
+    status: int
+    tags: Sequence[str]
+    summary: str | None
+    max_body_bytes: int | None
 
 
 class Module:
@@ -59,6 +75,7 @@ class Module:
         self.face = Face(name, uses)
         self.calls: dict[str, Call] = {}
         self.endpoints: list[Endpoint] = []
+        self.mounts: list[Mount] = []
         self.db: Database | None = None
 
     def __repr__(self) -> str:
@@ -132,31 +149,74 @@ class Module:
 
         return expose if function is None else expose(function)
 
-    def get(self, path: str, *, status: int = 200, **options: Any) -> Expose:
-        """Expose a call and bind it to `GET path`. Takes what `expose` takes; a GET is idempotent by itself."""
-        return self._verb("GET", path, status, {"idempotent": True, **options})
+    def get(self, path: str, **options: Unpack[VerbOptions]) -> Expose:
+        """Expose a call and bind it to `GET path`. Takes what `expose` takes; a GET is idempotent by itself.
 
-    def post(self, path: str, *, status: int = 200, **options: Any) -> Expose:
-        return self._verb("POST", path, status, options)
+        path: `/articles/{slug}`; a name in braces is a parameter of the call, and other parameters come from query, header, cookie
+        or body by their type (`ramet.model.http`). status: of a success. tags, summary: in the OpenAPI document; the summary is the
+        docstring's first line by default. max_body_bytes: None for the instance's limit of 1 MiB.
 
-    def put(self, path: str, *, status: int = 200, **options: Any) -> Expose:
-        return self._verb("PUT", path, status, options)
+        A function that takes or returns one of Starlette's own types is an endpoint and no call: those types cannot cross the wire.
+        """
+        return self._verb("GET", path, {"idempotent": not options.get("once", False), **options})
 
-    def patch(self, path: str, *, status: int = 200, **options: Any) -> Expose:
-        return self._verb("PATCH", path, status, options)
+    def post(self, path: str, **options: Unpack[VerbOptions]) -> Expose:
+        return self._verb("POST", path, options)
 
-    def delete(self, path: str, *, status: int = 200, **options: Any) -> Expose:
-        return self._verb("DELETE", path, status, options)
+    def put(self, path: str, **options: Unpack[VerbOptions]) -> Expose:
+        return self._verb("PUT", path, options)
 
-    def _verb(self, method: str, path: str, status: int, options: dict[str, Any]) -> Any:
-        made = _options(**options)
+    def patch(self, path: str, **options: Unpack[VerbOptions]) -> Expose:
+        return self._verb("PATCH", path, options)
+
+    def delete(self, path: str, **options: Unpack[VerbOptions]) -> Expose:
+        return self._verb("DELETE", path, options)
+
+    def websocket(self, path: str, *, raises: Sequence[type[Failure]] = ()) -> Callable[[F], F]:
+        """Bind a function with a Starlette `WebSocket` parameter to a path."""
+
+        def bind(function: F) -> F:
+            if not http.needs_request(function):
+                raise DeclarationError(f"{self.name}.{function.__name__} takes no WebSocket", hint="async def talk(socket: WebSocket) -> None")
+            self.endpoints.append(
+                http.endpoint_of_function(http.SOCKET_METHOD, path, self.name, function, HttpOptions(), raises=raises)
+            )
+            return function
+
+        return bind
+
+    def mount(
+        self,
+        app: Any,
+        prefix: str = "",
+        *,
+        wsgi: bool | None = None,
+        deadline: str | float | None = None,
+        max_body_bytes: int | None = None,
+    ) -> None:
+        """Serve a whole ASGI or WSGI application (FastAPI, Django, Flask) below a prefix, unchanged.
+
+        prefix: `/legacy`, or empty for everything that no endpoint takes. wsgi: None to see it from the application. deadline: until
+        its response begins.
+        """
+        deadline_s = None if deadline is None else parse_duration_s(deadline)
+        self.mounts.append(http.mount_of(self.name, app, prefix, wsgi=wsgi, deadline_s=deadline_s, max_body_bytes=max_body_bytes))
+
+    def _verb(self, method: str, path: str, options: Mapping[str, Any]) -> Any:
+        of_http = {name: options[name] for name in ("status", "tags", "summary", "max_body_bytes") if name in options}
+        made = _options(**{name: value for name, value in options.items() if name not in of_http})
+        http_options = HttpOptions(**of_http)
 
         def bind(function: Callable[..., Any]) -> Callable[..., Any]:
+            if http.needs_request(function):
+                self.endpoints.append(
+                    http.endpoint_of_function(
+                        method, path, self.name, function, http_options, raises=made.raises, deadline_s=made.deadline_s
+                    )
+                )
+                return function
             facade = self._expose(function, made)
-            contract = self.calls[function.__name__].contract
-            self.endpoints.append(
-                endpoint(method, path, contract.name, status, {p.name for p in contract.parameters}, contract.where)
-            )
+            self.endpoints.append(http.endpoint_of_call(method, path, self.calls[function.__name__].contract, function, http_options))
             return facade
 
         return bind

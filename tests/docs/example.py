@@ -149,6 +149,4 @@ def blocks(page: str, kind: str) -> Iterator[tuple[str, str, int]]:
 
 def hexdumps(page: str) -> dict[str, bytes]:
     """Name -> bytes, of the blocks that are hexdumps."""
-    return {
-        name: b"".join(bytes.fromhex(line[6:54]) for line in text.splitlines()) for name, text, _ in blocks(page, "hexdump")
-    }
+    return {name: b"".join(bytes.fromhex(line[6:54]) for line in text.splitlines()) for name, text, _ in blocks(page, "hexdump")}

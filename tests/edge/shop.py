@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.websockets import WebSocket
 
-from ramet.edge.parameters import Body, Cookie, Form, Header, Query
-from ramet.edge.replies import Reply, ServerEvent, SetCookie
 from ramet.errors import DeadlineExceeded, NotAllowed, Overloaded, Unavailable
 from ramet.model.failure import Failure
+from ramet.model.parameters import Body, Cookie, Form, Header, Query
+from ramet.model.replies import Reply, ServerEvent, SetCookie
 from tests.edge.support import WebModule
 
 Title = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]

@@ -2,79 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ramet.edge.declarations import (
-    SOCKET_METHOD,
-    Endpoint,
-    HttpOptions,
-    Mount,
-    endpoint_of_call,
-    endpoint_of_function,
-    mount_of,
-    needs_request,
-)
 from ramet.edge.ingress import Ingress
-from ramet.errors import DeclarationError
-from ramet.kit.durations import parse_duration_s
-from ramet.module import Module, _options
+from ramet.module import Module
 from ramet.observe.record import Recorder
 
-
-class WebModule(Module):
-    """The part of Module that the trunk takes over; see the report of the edge."""
-
-    def __init__(self, name: str, *, uses: Iterable[str] = ()) -> None:
-        super().__init__(name, uses=uses)
-        self.endpoints: list[Endpoint] = []
-        self.mounts: list[Mount] = []
-
-    def _verb(self, method: str, path: str, status: int, options: dict[str, Any]) -> Any:
-        http = HttpOptions(
-            status=status,
-            tags=options.pop("tags", ()),
-            summary=options.pop("summary", None),
-            max_body_bytes=options.pop("max_body_bytes", None),
-        )
-        made = _options(**options)
-
-        def bind(function: Callable[..., Any]) -> Callable[..., Any]:
-            if needs_request(function):
-                endpoint = endpoint_of_function(
-                    method, path, self.name, function, http, raises=made.raises, deadline_s=made.deadline_s
-                )
-                self.endpoints.append(endpoint)
-                return function
-            facade = self._expose(function, made)
-            endpoint = endpoint_of_call(method, path, self.calls[function.__name__].contract, function, http)
-            self.endpoints.append(endpoint)
-            return facade
-
-        return bind
-
-    def websocket(self, path: str, *, raises: Any = ()) -> Any:
-        def bind(function: Callable[..., Any]) -> Callable[..., Any]:
-            if not needs_request(function):
-                raise DeclarationError(f"{self.name}.{function.__name__} takes no WebSocket")
-            endpoint = endpoint_of_function(SOCKET_METHOD, path, self.name, function, HttpOptions(), raises=raises)
-            self.endpoints.append(endpoint)
-            return function
-
-        return bind
-
-    def mount(
-        self,
-        app: Any,
-        prefix: str = "",
-        *,
-        wsgi: bool | None = None,
-        deadline: str | float | None = None,
-        max_body_bytes: int | None = None,
-    ) -> None:
-        deadline_s = None if deadline is None else parse_duration_s(deadline)
-        self.mounts.append(mount_of(self.name, app, prefix, wsgi=wsgi, deadline_s=deadline_s, max_body_bytes=max_body_bytes))
+WebModule = Module
 
 
 @dataclass

@@ -8,10 +8,10 @@ import pytest
 from starlette.requests import Request
 from starlette.websockets import WebSocket
 
-from ramet.edge.declarations import Source
-from ramet.edge.parameters import Body, Cookie, Form, Header, Query
 from ramet.errors import DeclarationError
 from ramet.model import shapes
+from ramet.model.http import Source
+from ramet.model.parameters import Body, Cookie, Form, Header, Query
 from tests.edge.support import WebModule, ask, ingress_of
 
 

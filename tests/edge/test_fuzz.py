@@ -19,8 +19,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from ramet.edge import codec
-from ramet.edge.parameters import Body, Cookie, Form, Header
 from ramet.edge.server import Server, listen
+from ramet.model.parameters import Body, Cookie, Form, Header
 from tests.edge.shop import Color, Item, NewItem, Typed, make
 from tests.edge.support import Answer, WebModule, ask, ingress_of, request
 

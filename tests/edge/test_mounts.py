@@ -100,6 +100,13 @@ def test_fastapi_runs_below_a_prefix_with_its_lifespan() -> None:
     assert seen == ["started", "stopped"]
 
 
+def test_the_prefix_of_all_paths_comes_before_the_mounts_own() -> None:
+    """As the endpoints have it, and as the proxy in front routes it."""
+    ingress = ingress_of(mounted(flask_app()), prefix="/api")
+    assert ask(ingress, "GET", "/api/old/where/me").json["script"] == "/api/old"
+    assert ask(ingress, "GET", "/old/where/me").status == 404
+
+
 def test_our_trace_reaches_into_the_application() -> None:
     """So that its own telemetry joins ours."""
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -10,7 +10,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from ramet.edge.docs import DOCS_PAGE
 from ramet.edge.problems import Problem
-from ramet.edge.replies import Reply
+from ramet.model.replies import Reply
 from tests.edge.shop import make
 from tests.edge.support import WebModule, ask, ingress_of
 

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from ramet.edge.problems import Problem
-from ramet.edge.replies import Reply
+from ramet.model.replies import Reply
 from tests.edge.shop import make
 from tests.edge.support import WebModule, ask, ingress_of
 

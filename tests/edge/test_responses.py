@@ -9,8 +9,8 @@ import pytest
 
 from ramet.edge.cors import Cors
 from ramet.edge.limits import Limits
-from ramet.edge.replies import Reply, SetCookie
 from ramet.edge.responses import event, set_cookie
+from ramet.model.replies import Reply, SetCookie
 from tests.edge.shop import make
 from tests.edge.support import WebModule, ask, ingress_of, request, scope_of
 

@@ -24,7 +24,6 @@ class Current:
 
     @cached_property
     def modules(self) -> dict[str, Module]:
-        sys.path.insert(0, str(self.file.parent))
         return import_modules(self.application)
 
     @property
@@ -33,4 +32,7 @@ class Current:
 
 
 def current() -> Current:
-    return Current(files.find(Path.cwd()))
+    """Raises ConfigError. The application's folder is importable from then on."""
+    file = files.find(Path.cwd())
+    sys.path.insert(0, str(file.parent))
+    return Current(file)

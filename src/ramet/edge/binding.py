@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.websockets import WebSocket
 
 from ramet.edge import codec, problems
-from ramet.edge.declarations import Binding, Endpoint, Source, is_array
 from ramet.edge.problems import Finding, Problem, Refused
+from ramet.model.http import Binding, Endpoint, Source, is_array
 
 NOTHING: dict[str, Any] = {}
 JSON = b"application/json"

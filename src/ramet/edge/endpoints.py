@@ -16,12 +16,12 @@ from starlette.responses import Response
 from ramet.calls.execution import awaitable
 from ramet.edge import bodies, codec, problems, responses
 from ramet.edge.binding import Binder, is_json
-from ramet.edge.declarations import Endpoint
 from ramet.edge.desk import CLIENT_LEFT, EXCHANGE, Desk, Exchange, Handler
 from ramet.edge.problems import Problem, Refused
-from ramet.edge.replies import Reply
 from ramet.edge.responses import StreamWriter
 from ramet.edge.work import Receive, Route, Scope, Send, Work
+from ramet.model.http import Endpoint
+from ramet.model.replies import Reply
 from ramet.wire.context import Face, current
 
 UNSUPPORTED = Problem(status=415, detail="the body must be application/json")

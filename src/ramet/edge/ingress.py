@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 from ramet.edge import problems, responses
 from ramet.edge.cors import Cors
-from ramet.edge.declarations import SOCKET_METHOD, Endpoint, Mount, Source
 from ramet.edge.desk import Desk, Handler
 from ramet.edge.docs import DOCS_PAGE
 from ramet.edge.endpoints import handler_of
@@ -25,6 +24,7 @@ from ramet.edge.proxies import TRUSTED, Proxies
 from ramet.edge.routing import Router
 from ramet.edge.sockets import socket_handler
 from ramet.edge.work import InFlight, Receive, Route, Scope, Send, Work
+from ramet.model.http import SOCKET_METHOD, Endpoint, Mount, Source
 from ramet.observe import openmetrics
 from ramet.observe.record import Recorder
 from ramet.wire.context import Face
@@ -120,9 +120,10 @@ class Ingress:
             for method in ("GET", "HEAD") if endpoint.method == "GET" else (endpoint.method,):
                 self._router.add(method, path, handler, shapes=shapes, where=endpoint.where)
         for mount in module.mounts:
-            mounted = Mounted(self._desk, mount, module.face)
+            at = prefix + mount.prefix
+            mounted = Mounted(self._desk, mount, at, module.face)
             self._mounted.append(mounted)
-            self._router.mount(mount.prefix, self._outside(mounted.serve), where=f"module {module.name}")
+            self._router.mount(at, self._outside(mounted.serve), where=f"module {module.name}")
 
     def _outside(self, handler: Handler) -> Handler:
         """The same, with the client and the scheme as the outside sees them. Only where an application can look at them."""

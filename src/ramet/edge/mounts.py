@@ -9,30 +9,31 @@ import math
 from typing import Any
 
 from ramet.edge import bodies
-from ramet.edge.declarations import Mount
 from ramet.edge.desk import EXCHANGE, Desk, Handler
 from ramet.edge.lifespan import Lifespan
 from ramet.edge.work import Phase, Receive, Route, Scope, Send, Work, monotonic
 from ramet.edge.wsgi import Wsgi
+from ramet.model.http import Mount
 from ramet.wire.context import Face, current
 
 
 class Mounted:
-    """A mount with its state. `serve` is its handler."""
+    """A mount with its state. prefix: with the one of all paths. `serve` is its handler."""
 
-    def __init__(self, desk: Desk, mount: Mount, face: Face) -> None:
+    def __init__(self, desk: Desk, mount: Mount, prefix: str, face: Face) -> None:
         self.mount = mount
         self._desk = desk
+        self._prefix = prefix
         self._face = face
         self._app: Any = Wsgi(mount.app) if mount.is_wsgi else mount.app
-        self._lifespan = None if mount.is_wsgi else Lifespan(mount.app, mount.prefix or "/")
+        self._lifespan = None if mount.is_wsgi else Lifespan(mount.app, prefix or "/")
         self._max_bytes = mount.max_body_bytes or desk.limits.max_body_bytes
         self._budget_s = mount.deadline_s or desk.limits.deadline_s
         self._routes: dict[str, Route] = {}
         self.serve: Handler = self._serve
 
     def __repr__(self) -> str:
-        return f"<Mounted {self.mount.app!r} at {self.mount.prefix or '/'}>"
+        return f"<Mounted {self.mount.app!r} at {self._prefix or '/'}>"
 
     async def start(self) -> None:
         if self._lifespan:
@@ -54,7 +55,7 @@ class Mounted:
             found = Route(
                 self._desk.recorder,
                 label,
-                f"{self.mount.prefix}/*",
+                f"{self._prefix}/*",
                 name=f"{self.mount.module}.mount",
                 budget_s=budget_s,
                 face=self._face,

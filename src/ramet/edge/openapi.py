@@ -7,10 +7,10 @@ from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 import msgspec
 
 from ramet.edge import codec, problems
-from ramet.edge.declarations import Binding, Endpoint, Source
 from ramet.edge.problems import RenderProblem
-from ramet.edge.replies import Reply, ServerEvent
 from ramet.model.failure import Failure
+from ramet.model.http import Binding, Endpoint, Source
+from ramet.model.replies import Reply, ServerEvent
 from ramet.model.shapes import pydantic_fields
 
 REF = "#/components/schemas/{name}"

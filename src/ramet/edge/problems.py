@@ -17,9 +17,9 @@ from typing import Any
 
 import msgspec
 
-from ramet.edge.replies import Reply
 from ramet.errors import BadArgument, CallError, NotAllowed, RemoteError
 from ramet.model.failure import Failure
+from ramet.model.replies import Reply
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1.0

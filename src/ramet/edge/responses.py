@@ -6,8 +6,8 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from ramet.edge import codec
-from ramet.edge.replies import Reply, ServerEvent, SetCookie
 from ramet.edge.work import Phase, Send, Work, monotonic
+from ramet.model.replies import Reply, ServerEvent, SetCookie
 from ramet.wire.context import Context
 
 Headers = list[tuple[bytes, bytes]]

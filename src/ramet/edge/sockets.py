@@ -14,10 +14,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from ramet.edge import responses
 from ramet.edge.binding import Binder
-from ramet.edge.declarations import Endpoint
 from ramet.edge.desk import Desk, Handler
 from ramet.edge.problems import Problem
 from ramet.edge.work import Phase, Receive, Route, Scope, Send, Work
+from ramet.model.http import Endpoint
 from ramet.wire.context import Face, current
 
 SWITCHED = 101

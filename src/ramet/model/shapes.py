@@ -9,6 +9,7 @@ kinds:  none bool int float str bytes datetime date time timedelta uuid decimal 
         json {name, fields, closed}  (a pydantic model: its own JSON, in a str)
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, cast, get_origin
 
@@ -76,6 +77,10 @@ _WAYS_OUT: dict[str, str] = {
 }
 
 
+_MODULE = re.compile(r"'[^']*'|(?:[A-Za-z_<][\w<>]*\.)+(?=\w)")
+"""A literal text, which is kept, or the path of a module, which is not."""
+
+
 class NoShape(TypeError):
     """A type that cannot cross the wire. `type_name` is the offending inner type, `way_out` the code to write instead."""
 
@@ -90,7 +95,7 @@ def name_of(annotation: object) -> str:
     """The type as its author would write it."""
     if isinstance(annotation, type) and not hasattr(annotation, "__args__"):
         return annotation.__qualname__
-    return str(annotation).replace("typing.", "")
+    return _MODULE.sub(lambda match: match[0] if match[0][0] == "'" else "", str(annotation))
 
 
 def inspect_type(annotation: object) -> types.Type:
