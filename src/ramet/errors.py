@@ -5,7 +5,8 @@
     │   ├── DeclarationError      RM101  a module, call or failure is declared in a way that cannot work
     │   ├── UnwireableType        RM102  a parameter or result whose type cannot cross the wire
     │   ├── UndeclaredUse         RM103  a module calls another one that its `uses` does not list
-    │   ├── NotBound              RM104  a call was made that no running part can serve
+    │   ├── NotBound              RM104  something was used that no running part has opened
+    │   ├── CallInTransaction     RM105  a call to another module inside a transaction
     │   └── ConfigError           RM201  a setting or a configuration file
     ├── CallError                 the world: a call did not bring a result. Says whether it `may_have_run`
     │   ├── BadArgument           RM301  an argument does not fit the signature
@@ -67,6 +68,10 @@ class UndeclaredUse(UsageError):
 
 class NotBound(UsageError):
     code = "RM104"
+
+
+class CallInTransaction(UsageError):
+    code = "RM105"
 
 
 class ConfigError(UsageError):

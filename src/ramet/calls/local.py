@@ -14,11 +14,11 @@ from collections.abc import AsyncIterator, Awaitable
 from functools import partial
 from typing import Any
 
-from ramet.calls import failures
+from ramet.calls import failures, rules
 from ramet.calls.execution import awaitable, positional
 from ramet.calls.facade import CLOSED_S, Call
 from ramet.calls.ledger import Ledger, MemoryLedger
-from ramet.errors import DeadlineExceeded, UndeclaredUse
+from ramet.errors import DeadlineExceeded
 from ramet.observe import names
 from ramet.observe.record import Recorder, new_span_id, new_trace_id
 from ramet.wire.context import NOTHING, Context, current
@@ -72,6 +72,7 @@ class LocalCall:
         self._fast = fast
         self._recorder = recorder
         self._series = recorder.series(names.CALL_SERVED, module=contract.module, call=contract.name, placement="local")
+        self._in_transaction = recorder.counter(names.IN_TRANSACTION, module=contract.module, call=contract.name)
         self._last_timed = 0.0
         self._refilled = 0
         self._failed_fast = 0
@@ -127,7 +128,9 @@ class LocalCall:
     def _taken(self, args: tuple[Any, ...], context: Context) -> tuple[Any, ...]:
         """The arguments as the callee sees them, once the caller is known to be allowed."""
         if self._strict:
-            check_use(context, self.contract.module)
+            rules.check(context, self.contract)
+        else:
+            rules.count(context, self.contract, self._in_transaction)
         return self.codec.copy_arguments(args)
 
     def _enter(self, context: Context, now: float) -> tuple[Context, bool]:
@@ -229,12 +232,3 @@ async def _close(items: Any) -> None:
     if close is not None:
         await close()
 
-
-def check_use(context: Context, module: str) -> None:
-    """Raises UndeclaredUse. Code outside of all modules may call any."""
-    face = context.face
-    if face.name and face.name != module and module not in face.uses:
-        raise UndeclaredUse(
-            f"module `{face.name}` calls `{module}`, which it does not declare; in another process it would be refused",
-            hint=f"Module({face.name!r}, uses=[..., {module!r}])",
-        )

@@ -10,11 +10,10 @@ import uuid
 from collections.abc import Awaitable
 from typing import Any
 
-from ramet.calls import failures, retry
+from ramet.calls import failures, retry, rules
 from ramet.calls.endpoints import Endpoint
 from ramet.calls.facade import Call
 from ramet.calls.group import Group
-from ramet.calls.local import check_use
 from ramet.errors import (
     BadAnswer,
     CallError,
@@ -56,6 +55,7 @@ class RemoteCall:
         self._check = call.codec.check_arguments
         self._series = recorder.series(names.CALL_MADE, module=contract.module, call=contract.name)
         self._hedges = recorder.counter(names.HEDGES, module=contract.module, call=contract.name)
+        self._in_transaction = recorder.counter(names.IN_TRANSACTION, module=contract.module, call=contract.name)
         self._budget_empty = recorder.counter(names.BUDGET_EMPTY, module=contract.module)
 
     def run(self, args: tuple[Any, ...]) -> Awaitable[Any]:
@@ -75,7 +75,9 @@ class RemoteCall:
             if deadline <= now:
                 raise DeadlineExceeded("the deadline had passed before the call", may_have_run=False, call=self.name)
         if self._strict:
-            check_use(context, self.contract.module)
+            rules.check(context, self.contract)
+        else:
+            rules.count(context, self.contract, self._in_transaction)
         if self._check is not None:
             self._check(args)
         self.group.budget.deposit()

@@ -19,6 +19,7 @@ ENCODE_ERRORS = values.ENCODE_ERRORS
 ValidationError = msgspec.ValidationError
 MalformedJson = msgspec.DecodeError
 
+_BACKSLASH = 0x5C
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _GOT_TEXT = re.compile(r"got `str`$")
 _AT = re.compile(r" - at `\$\.?(.*?)`$")
@@ -53,7 +54,7 @@ def json_decoder(annotation: Any) -> Callable[[bytes], Any]:
     guard = values.guard_of(annotation)
 
     def decode_body(body: bytes) -> Any:
-        if b"\\u0000" in body and _NUL.search(body):
+        if _BACKSLASH in body and _NUL.search(body):
             raise ValueError("a text holds the character U+0000")
         value = decode(body)
         if guard is not None:
@@ -71,6 +72,21 @@ def text_converter(annotation: Any) -> Callable[[Any], Any] | None:
     info = inspect_type(annotation)
     if isinstance(info, types.StrType) and (info.min_length, info.max_length, info.pattern) == (None, None, None):
         return None
+    convert = _by_struct(annotation)
+    if not isinstance(info, types.IntType | types.FloatType | types.BoolType):
+        return convert
+    decode = msgspec.json.Decoder(annotation).decode
+
+    def converted(text: Any) -> Any:
+        try:
+            return decode(text)  # a number as JSON has it takes a tenth of the time
+        except MalformedJson:
+            return convert(text)
+
+    return converted
+
+
+def _by_struct(annotation: Any) -> Callable[[Any], Any]:
     holder = msgspec.defstruct("Text", [("value", values.aware(annotation))])
     convert = msgspec.convert
     guard = values.guard_of(annotation)

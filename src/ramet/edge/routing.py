@@ -88,8 +88,11 @@ class Router(Generic[H]):
             segments = [unquote(segment) for segment in raw_path.decode("latin-1").split("/")[1:]]
         else:
             segments = path.split("/")[1:]
-        found = _descend(self._root, method, segments, 0, (), misfits=False)
-        return _descend(self._root, method, segments, 0, (), misfits=True) if found is None else found
+        return (
+            _straight(self._root, method, segments)
+            or _descend(self._root, method, segments, 0, (), misfits=False)
+            or _descend(self._root, method, segments, 0, (), misfits=True)
+        )
 
     def allowed(self, path: str, raw_path: Any = None) -> list[str]:
         """The methods that the path takes, none where there is no such path."""
@@ -101,6 +104,24 @@ class Router(Generic[H]):
             if path.startswith(prefix) and (len(path) == len(prefix) or path[len(prefix)] == "/"):
                 return handler, prefix
         return None
+
+
+def _straight(node: _Node[H], method: str, segments: list[str]) -> tuple[H, tuple[str, ...]] | None:
+    """What `_descend` finds, where there is but one way down. None where that ends, or where a text has to be looked at."""
+    values: list[str] = []
+    for segment in segments:
+        below = node.fixed.get(segment)
+        if below is not None:
+            if node.parameters:
+                return None
+            node = below
+        elif len(node.parameters) == 1 and segment:
+            node = node.parameters[0][1]
+            values.append(segment)
+        else:
+            return None
+    found = node.handlers.get(method)
+    return None if found is None else (found[0], tuple(values))
 
 
 def _descend(

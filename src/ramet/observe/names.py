@@ -67,6 +67,9 @@ IN_FLIGHT = Metric("ramet_calls_in_flight", "gauge", "", "calls that this instan
 QUEUED = Metric("ramet_calls_queued", "gauge", "", "calls that wait for an endpoint of a module")
 ENDPOINTS = Metric("ramet_endpoints", "gauge", "", "endpoints of a module, by state")
 LOOP_LAG = Metric("ramet_loop_lag_seconds", "gauge", "seconds", "how late the event loop last ran a timer")
+IN_TRANSACTION = Metric(
+    "ramet_calls_in_transaction", "counter", "", "calls to another module made inside a transaction, where strict is off"
+)
 SHED = Metric("ramet_calls_shed", "counter", "", "calls refused because the instance had its limit in flight")
 CONNECTIONS_REFUSED = Metric(
     "ramet_connections_refused", "counter", "", "connections closed because the peer broke the protocol, by reason"
@@ -76,6 +79,7 @@ RECORDS_DROPPED = Metric(
 )
 
 METRICS = (
+    IN_TRANSACTION,
     CALL_SERVED,
     CALL_MADE,
     REQUEST,
