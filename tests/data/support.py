@@ -89,3 +89,21 @@ async def until(condition: Any, *, seconds: float = 5.0) -> None:
             return
         assert time.monotonic() < limit, "waited in vain"
         await asyncio.sleep(0.001)
+
+
+class Outcomes:
+    """Outcomes of calls whose results are text; what the calls part does with its codecs."""
+
+    def encode_result(self, call: str, value: Any) -> bytes:
+        if not isinstance(value, str):
+            raise TypeError(f"{call} returns text")
+        return value.encode()
+
+    def decode_result(self, call: str, data: bytes) -> Any:
+        return data.decode()
+
+    def encode_error(self, call: str, error: Exception) -> bytes:
+        return f"{type(error).__name__}: {error}".encode()
+
+    def decode_error(self, call: str, data: bytes) -> Exception:
+        return LookupError(data.decode())

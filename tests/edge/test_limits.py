@@ -121,6 +121,26 @@ def test_a_client_that_leaves_ends_its_request() -> None:
     assert [series.labels["status"] for series in recorder.all_series() if "status" in series.labels] == ["499"]
 
 
+def test_a_server_that_does_not_wait_is_not_asked_for_ever() -> None:
+    """Looking for a client that left must not keep the loop from everything else."""
+    module = WebModule("slow")
+    waiting(module, deadline="0.15")
+
+    async def main() -> int:
+        statuses: list[int] = []
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Any) -> None:
+            statuses.append(message.get("status", 0))
+
+        await asyncio.wait_for(ingress_of(module)(scope_of("GET", "/wait"), receive, send), 5)
+        return statuses[0]
+
+    assert asyncio.run(main()) == 504
+
+
 def test_a_client_that_does_not_read_is_given_up() -> None:
     """Its answer would wait in memory for ever."""
     module = make()

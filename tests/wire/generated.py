@@ -107,6 +107,12 @@ def _struct(kind: str, members: list[Field]) -> Spec:
     return Spec(kind, fields=tuple(sorted(members, key=lambda field: not field.required)))
 
 
+def small_structs() -> st.SearchStrategy[Spec]:
+    """Structs of few fields of few types, so that a change of one meets another of its kind."""
+    few = st.sampled_from([Spec("int"), Spec("str"), Spec("optional", (Spec("int"),)), Spec("list", (Spec("int"),))])
+    return st.builds(_struct, st.sampled_from(STRUCTS), st.lists(fields(few), min_size=1, max_size=2, unique_by=lambda field: field.name))
+
+
 def annotation_of(spec: Spec) -> Any:
     return _annotation(spec, "Made")
 
@@ -200,7 +206,10 @@ def values_of(spec: Spec) -> st.SearchStrategy[Any]:
             )
         case kind if kind in STRUCTS:
             cls = annotation_of(spec)
-            members = [values_of(field.spec) for field in spec.fields]
+            members = [
+                values_of(field.spec) if field.required else st.builds(default_of, st.just(field.spec)) | values_of(field.spec)
+                for field in spec.fields
+            ]
             return st.tuples(*members).map(lambda items: cls(*items))
         case kind:
             return SCALARS[kind][1]
@@ -231,7 +240,8 @@ def grown(draw: st.DrawFn, spec: Spec) -> Spec:
 @st.composite
 def changed(draw: st.DrawFn, spec: Spec) -> Spec:
     """The spec, changed in any way or in none."""
-    action = draw(st.sampled_from(["keep", "keep", "inside", "inside", "other", "kind", "drop", "add", "require", "wrap", "mix"]))
+    actions = ["keep", "inside", "other", "wrap", "mix"] + ["kind", "drop", "add", "require"] * (4 * (spec.kind in STRUCTS))
+    action = draw(st.sampled_from(actions))
     if action == "inside":
         parts = tuple(draw(changed(part)) for part in spec.parts) if spec.kind != "set" else spec.parts
         if spec.kind == "optional" and parts[0].kind in {"optional", "none"}:

@@ -118,12 +118,13 @@ class Connection:
     """
 
     __slots__ = (
-        "_alarm", "_begins", "_bind_execute", "_commits", "_current_task", "_finish", "_prepared", "_prepares", "_query", "_rollbacks", "_texts", "_write",
+        "_alarm", "_begins", "_bind_execute", "_commits", "_current_task", "_finish", "_pid", "_prepared", "_prepares", "_query", "_rollbacks", "_texts", "_write",
         "cancelling", "context", "deadline", "driver", "flaws", "held_since", "may_have_run", "opened_at", "prefix", "series", "task", "used_at",
     )  # fmt: skip
 
     def __init__(self, opened: Driver, alarm: Alarm, texts: Texts, finish: Callable[..., None]) -> None:
         self.driver = opened
+        self._pid = opened.get_server_pid()
         self._current_task = task_reader()
         self._alarm = alarm
         self._texts = texts
@@ -146,7 +147,7 @@ class Connection:
 
     def __repr__(self) -> str:
         state = "closed" if self.driver.is_closed() else "busy" if self.task else f"flaws {self.flaws}" if self.flaws else "clean"
-        return f"<Connection {self.driver.get_server_pid()} {state}, {len(self._prepared)} prepared>"
+        return f"<Connection {self._pid} {state}, {len(self._prepared)} prepared>"
 
     def holder(self) -> str:
         """Who has it, for a person."""
@@ -254,9 +255,10 @@ class Connection:
             return error
         if has_prefix and not driver.is_of_server(error):
             self.flaws |= UNSYNCED
-        if self.driver.is_closed():
+        is_closed = self.driver.is_closed()
+        if is_closed:
             self.flaws |= LOST
-        failure = refusals.ours(error, may_have_run=self.may_have_run)
+        failure = refusals.ours(error, may_have_run=self.may_have_run, is_closed=is_closed)
         if isinstance(failure, errors.SchemaChanged):
             self._prepared.clear()
             if not failure.sqlstate:

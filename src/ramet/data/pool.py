@@ -141,10 +141,8 @@ class Pool:
             self._upkeep.cancel()
         while self._waiters:
             self._answer(self._waiters.popleft(), self._closed())
-        idle, self._idle = self._idle, []
-        await asyncio.gather(*map(self._goodbye, idle))
-        for each in idle:
-            self._forget(each)
+        while self._idle:
+            self._discard(self._idle.pop())
         if self.all and drain_s > 0:
             self._emptied = asyncio.Event()
             try:
@@ -321,22 +319,12 @@ class Pool:
             self.give(connection)
 
     def _discard(self, connection: Connection) -> None:
-        """Close it without waiting: a goodbye from a clean one, an abort of any other."""
+        """Close it at once, with a goodbye that waits for no answer."""
         if connection not in self.all:
             return
         self._counts["discarded"] += 1
-        if connection.flaws & ~connections.RETIRED or connection.driver.is_closed():
-            connection.driver.terminate()
-        else:
-            self._spawn(self._goodbye(connection))
+        connection.driver.terminate()
         self._forget(connection)
-
-    @staticmethod
-    async def _goodbye(connection: Connection) -> None:
-        try:
-            await connection.driver.close(timeout=1.0)
-        except (OSError, TimeoutError, driver.PostgresError, driver.InterfaceError, driver.InternalClientError):
-            connection.driver.terminate()
 
     def _ended(self, connection: Connection) -> None:
         """The server, or the network, has closed it."""

@@ -27,8 +27,11 @@ _UNAVAILABLE = ("08", "57P", "53")
 _GONE = re.compile(r"connection (?:is|was) closed|connection lost", re.IGNORECASE)
 
 
-def ours(error: BaseException, *, may_have_run: bool = False) -> BaseException:
-    """One of `ramet.data.errors`, or the error itself where it is not the driver's. Chaining is the caller's business."""
+def ours(error: BaseException, *, may_have_run: bool = False, is_closed: bool = False) -> BaseException:
+    """One of `ramet.data.errors`, or the error itself where it is not the driver's. Chaining is the caller's business.
+
+    is_closed: the connection is, by now; then what the driver says of its own state is but a consequence.
+    """
     if isinstance(error, driver.InvalidCachedStatementError):
         return errors.SchemaChanged(_text(error), sqlstate="0A000", hint="a migration has changed the table; run the block again")
     if isinstance(error, driver.ConnectionDoesNotExistError):
@@ -38,7 +41,7 @@ def ours(error: BaseException, *, may_have_run: bool = False) -> BaseException:
     if isinstance(error, driver.OutdatedSchemaCacheError):
         return errors.SchemaChanged(_text(error), may_have_run=may_have_run, hint="a migration has changed a type; run the block again")
     if isinstance(error, (driver.InterfaceError, driver.InternalClientError)):
-        if _GONE.search(str(error)):
+        if is_closed or _GONE.search(str(error)):
             return unavailable(error, may_have_run=may_have_run)
         return errors.StatementRefused(_text(error))
     if isinstance(error, OSError) and not isinstance(error, TimeoutError):

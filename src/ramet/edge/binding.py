@@ -12,8 +12,6 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 from starlette.datastructures import UploadFile
-from starlette.requests import Request
-from starlette.websockets import WebSocket
 
 from ramet.edge import codec, problems
 from ramet.edge.problems import Finding, Problem, Refused
@@ -25,17 +23,17 @@ JSON = b"application/json"
 
 class Arrived(NamedTuple):
     """What a request brought. values: texts of the path's parameters. headers: the last of each name. body: as it came, or of
-    a form its fields as text or UploadFile, a list where there are several. wrapped: the Request or WebSocket, if asked for."""
+    a form its fields as text or UploadFile, a list where there are several."""
 
     values: tuple[str, ...]
     query: bytes
     headers: dict[bytes, bytes]
     body: Any
-    wrapped: Request | WebSocket | None
 
 
 Bind = Callable[[tuple[str, ...], bytes, dict[bytes, bytes], Any, Any], tuple[Any, ...]]
-"""Takes the fields of Arrived, returns the arguments in the order of the parameters. Raises Refused."""
+"""Takes the fields of Arrived, and the Request or WebSocket if there is one; returns the arguments in the parameters' order.
+Raises Refused."""
 
 
 class Binder:
@@ -150,7 +148,7 @@ class Binder:
             query = codec.parse_query(query_string, self._many) if query_string else NOTHING
         except ValueError as reason:
             return Refused(Problem(status=400, detail=f"the query: {_reason(reason)}"))
-        found = list(self._findings(Arrived(values, query_string, headers, body, None), query))
+        found = list(self._findings(Arrived(values, query_string, headers, body), query))
         if self._bodies and not self.takes_raw:
             try:
                 found += self._body_findings(body)

@@ -117,6 +117,7 @@ class Ingress:
             if endpoint.function:
                 handler = self._outside(handler)
             self._described.append(Described(path, endpoint))
+            # HEAD is served, and counted, as the GET that it is.
             for method in ("GET", "HEAD") if endpoint.method == "GET" else (endpoint.method,):
                 self._router.add(method, path, handler, shapes=shapes, where=endpoint.where)
         for mount in module.mounts:

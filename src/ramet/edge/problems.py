@@ -159,7 +159,6 @@ def _foreign(error: BaseException) -> Problem | None:
     return Problem(status=status, detail=str(getattr(error, "detail", "")), headers=dict(getattr(error, "headers", None) or {}))
 
 
-MALFORMED_HEAD = Problem(status=400, detail="the request's head is malformed")
 OVERLOADED = Problem(
     status=503,
     detail="the server has as many requests in hand as it takes",

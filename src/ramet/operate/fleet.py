@@ -28,7 +28,7 @@ from ramet.module import Module
 from ramet.operate import ingress
 from ramet.operate.databases import POOL_SIZE, DatabaseServer
 from ramet.operate.folder import FleetRecord, Folder
-from ramet.operate.keeper import Keeper
+from ramet.operate.keeper import Keeper, clear
 
 logger = logging.getLogger("ramet.operate")
 
@@ -79,6 +79,7 @@ class Fleet:
             lock = DirectoryLock(self.folder.root / "lock", what=f"{self.application.name} in {self.folder.root}")
             lock.acquire()
             self._stack.callback(lock.release)
+            await clear(self.folder)
             await self._start_database()
             await self._start_instances()
             await self._start_envoy()
@@ -114,15 +115,17 @@ class Fleet:
                     settings=self._settings,
                 )
                 self.keepers.append(Keeper(launch, self.folder, self.application.name, self._on_change))
-        await asyncio.gather(*(keeper.clear() for keeper in self.keepers))
+        for keeper in self.keepers:
+            keeper.make_folders()
         self._stack.push_async_callback(self._stop_instances)
         table = self._table()
         for keeper in self.keepers:
             keeper.table = table
         self._report(f"starting {', '.join(keeper.launch.instance for keeper in self.keepers)}")
-        async with asyncio.TaskGroup() as group:
-            for keeper in self.keepers:
-                group.create_task(keeper.supervisor.start())
+        outcomes = await asyncio.gather(*(keeper.supervisor.start() for keeper in self.keepers), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome  # the first; the others are in the logs
 
     def _table(self) -> RoutingTable:
         modules = {

@@ -45,7 +45,7 @@ class Keeper:
             pidfile=self._folder / "pid",
             prepare=self._prepare,
             is_ready=self._is_ready,
-            find=lambda: None,  # a leftover holds another socket; `clear` has ended it
+            find=lambda: None,  # `clear` has ended what was left: it holds a socket that is not ours
             start_deadline_s=30.0,
             stop_steps=STOP_STEPS,
             policy=RestartPolicy(),
@@ -63,13 +63,9 @@ class Keeper:
     def log(self) -> Path:
         return self._folder / "log"
 
-    async def clear(self) -> None:
-        """End what an earlier supervisor left running in this folder."""
+    def make_folders(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         Path(self.launch.state).mkdir(parents=True, exist_ok=True, mode=0o700)
-        left = read_pidfile(self._folder / "pid")
-        if left is not None:
-            await Process.adopt(self.launch.instance, left).stop(STOP_STEPS)
 
     async def _prepare(self) -> Command:
         write_whole(self._folder / "launch.json", values.encode_json(self.launch))
@@ -107,6 +103,12 @@ class Keeper:
     async def stop(self) -> None:
         await self.supervisor.stop()
         self._socket.close()
+
+
+async def clear(folder: Folder) -> None:
+    """End the instances that an earlier supervisor left running in this folder, of whatever topology."""
+    left = {path.parent.name: read_pidfile(path) for path in folder.instance("").glob("*/pid")}
+    await asyncio.gather(*(Process.adopt(name, each).stop(STOP_STEPS) for name, each in left.items() if each is not None))
 
 
 async def ask(address: Address, app: str) -> Status:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from ramet.calls.ledger import Ledger
 from ramet.calls.runtime import Calls
+from ramet.edge import problems
 from ramet.edge.ingress import Ingress
 from ramet.edge.server import Server, listen
 from ramet.model.control import Status
@@ -33,6 +34,7 @@ from ramet.observe.record import Recorder
 from ramet.process import control
 from ramet.process.databases import Databases
 from ramet.process.identity import identity_of
+from ramet.process.modules import import_function
 from ramet.settings import Settings
 
 logger = logging.getLogger("ramet.process")
@@ -64,6 +66,8 @@ class Instance:
             hosted,
             self.recorder,
             ready=self.why_not_ready,
+            render=import_function(application.http_problems) if application.http_problems else problems.render,
+            prefix=application.http_prefix,
             title=application.name,
             version=application.version,
         )

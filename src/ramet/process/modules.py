@@ -3,8 +3,9 @@
 import importlib
 import importlib.util
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
+from typing import Any
 
 from ramet.errors import ConfigError, RametError
 from ramet.kit.near import did_you_mean
@@ -29,6 +30,18 @@ def import_modules(application: Application) -> dict[str, Module]:
                 hint = did_you_mean(used, modules) or "add its package to [app] modules in ramet.toml"
                 raise ConfigError(f"module `{module.name}` uses `{used}`, which is no module of the application", hint=hint)
     return modules
+
+
+def import_function(path: str) -> Callable[..., Any]:
+    """`package.module:function`. Raises ConfigError."""
+    module_path, _, name = path.partition(":")
+    try:
+        function = getattr(importlib.import_module(module_path), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"{path} cannot be imported: {error}", where="ramet.toml", hint='write it as "shop.http:render"') from error
+    if not callable(function):
+        raise ConfigError(f"{path} is not a function", where="ramet.toml")
+    return function
 
 
 def _module_of(name: str, path: str, application: Application) -> Module:

@@ -1,0 +1,87 @@
+"""Conduit, run by the `ramet` command as anyone would, in a folder of its own."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "conduit"
+UP_S = 60.0
+DOWN_S = 45.0
+
+
+class DemoFailed(Exception):
+    """Something did not do what the demo needs; the text says what."""
+
+
+class Conduit:
+    """A copy of the example, whose state and data nobody else uses. Leave it with `remove`, whatever happened."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="ramet-demo-"))
+        ignored = shutil.ignore_patterns(".ramet", "__pycache__", ".*_cache", "tests")
+        shutil.copytree(EXAMPLE, self.folder, dirs_exist_ok=True, ignore=ignored)
+
+    def up(self, topology: str) -> str:
+        """Returns the URL. Raises DemoFailed."""
+        return self._ramet("up", topology, "--detach", limit_s=UP_S).strip()
+
+    def status(self) -> dict[str, Any]:
+        return json.loads(self._ramet("status", "--json", limit_s=20.0))
+
+    def down(self) -> None:
+        """Raises DemoFailed."""
+        self._ramet("down", limit_s=DOWN_S)
+
+    def remove(self) -> list[str]:
+        """Stop what runs, and delete the folder. Returns what still ran after `ramet down`, which is nothing if all is well."""
+        try:
+            self.down()
+        except DemoFailed as error:
+            sys.stderr.write(f"{error}\n")
+        left = self._processes()
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            _end(self._processes, number)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return list(left.values())
+
+    def _ramet(self, *arguments: str, limit_s: float) -> str:
+        command = [sys.executable, "-m", "ramet", *arguments]
+        told = f"`ramet {' '.join(arguments)}`"
+        try:
+            done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=limit_s, check=False)  # noqa: S603
+        except subprocess.TimeoutExpired as error:
+            raise DemoFailed(f"{told} took more than {limit_s:.0f} s") from error
+        if done.returncode:
+            raise DemoFailed(f"{told} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def _processes(self) -> dict[int, str]:
+        """Those that run in the folder or were told its name. Empty where the system does not tell."""
+        found: dict[int, str] = {}
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+                is_ours = str(self.folder) in command or (entry / "cwd").readlink().is_relative_to(self.folder)
+            except OSError:  # it has ended meanwhile, or is somebody else's
+                continue
+            if is_ours and int(entry.name) != os.getpid() and command:
+                found[int(entry.name)] = command
+        return found
+
+
+def _end(processes: Any, number: signal.Signals, wait_s: float = 10.0) -> None:
+    for pid in processes():
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue
+    until = time.monotonic() + wait_s
+    while processes() and time.monotonic() < until:
+        time.sleep(0.1)
