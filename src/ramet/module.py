@@ -23,6 +23,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 DEFAULT_DEADLINE_S = 5.0
+RESERVED = "ramet"
+"""Name of the module behind which each instance is controlled."""
 
 
 class Expose(Protocol):
@@ -70,6 +72,8 @@ class Module:
                     f"{each!r} cannot name a module",
                     hint="lower-case letters, digits and _, beginning with a letter, at most 48",
                 )
+        if RESERVED in uses:
+            raise DeclarationError(f"module `{name}` uses `{RESERVED}`, which is the instances' own control channel")
         if name in uses:
             raise DeclarationError(f"module `{name}` lists itself in uses")
         self.face = Face(name, uses)

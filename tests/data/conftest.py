@@ -42,7 +42,11 @@ def server() -> Iterator[Server]:
     as_user: dict[str, Any] = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
     quiet: dict[str, Any] = {"cwd": "/", "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **as_user}
     data = folder / "data"
-    subprocess.run([binaries / "initdb", "-D", data, "-U", "ramet", "--auth=trust", "--no-locale", "-E", "UTF8", "--no-sync"], check=True, **quiet)
+    subprocess.run(
+        [binaries / "initdb", "-D", data, "-U", "ramet", "--auth=trust", "--no-locale", "-E", "UTF8", "--no-sync"],
+        check=True,
+        **quiet,
+    )
     (data / "pg_hba.conf").write_text("local all ramet trust\nlocal all all scram-sha-256\n")
     with (data / "postgresql.conf").open("a") as configuration:
         configuration.write(f"{SETTINGS}unix_socket_directories = '{folder}'\n")
@@ -68,5 +72,5 @@ def _wait_ready(folder: Path, process: "subprocess.Popen[bytes]") -> None:
 
 
 async def _ping(folder: Path) -> None:
-    connection = await driver.connect(f"postgresql://ramet@/postgres?host={folder}", timeout=5, server_settings={})
+    connection = await driver.connect(f"postgresql://ramet@/postgres?host={folder}", timeout_s=5, server_settings={})
     await connection.close(timeout=5)

@@ -1,4 +1,5 @@
-"""One process that runs a `once` call and dies at a given point of it: `python -m tests.data.once_worker FOLDER MODULE KEY POINT`."""
+"""One process that runs a `once` call and dies at a given point of it: `python -m tests.data.once_worker FOLDER MODULE KEY
+POINT`."""
 
 import asyncio
 import os

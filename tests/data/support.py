@@ -34,14 +34,16 @@ class Server:
 
     @asynccontextmanager
     async def superuser(self) -> AsyncIterator[driver.Driver]:
-        connection = await driver.connect(self.admin.dsn, timeout=5, server_settings={})
+        connection = await driver.connect(self.admin.dsn, timeout_s=5, server_settings={})
         try:
             yield connection
         finally:
             await connection.close(timeout=5)
 
     @asynccontextmanager
-    async def database(self, *statements: str, key: str | None = None, recorder: Recorder | None = None, **limits: Any) -> AsyncIterator[Database]:
+    async def database(
+        self, *statements: str, key: str | None = None, recorder: Recorder | None = None, **limits: Any
+    ) -> AsyncIterator[Database]:
         """A new module's database, open; `statements` are run in it first."""
         module = self.module()
         await schemas.provision(self.admin, [schemas.Owner(module, "secret")])
@@ -52,9 +54,13 @@ class Server:
             yield database
 
     @asynccontextmanager
-    async def opened(self, module: str, *, key: str | None = None, recorder: Recorder | None = None, **limits: Any) -> AsyncIterator[Database]:
+    async def opened(
+        self, module: str, *, key: str | None = None, recorder: Recorder | None = None, **limits: Any
+    ) -> AsyncIterator[Database]:
         database = Database(module, key=key)
-        pool = await open_database(database, self.address(module), limits=Limits(**{"max_connections": 4, **limits}), recorder=recorder)
+        pool = await open_database(
+            database, self.address(module), limits=Limits(**{"max_connections": 4, **limits}), recorder=recorder
+        )
         try:
             yield database
         finally:

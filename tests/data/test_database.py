@@ -13,7 +13,8 @@ from tests.data.support import Server
 
 def test_the_handle_loads_neither_the_driver_nor_the_event_loop() -> None:
     """`import ramet` is on the path of every tool and every test: it stays light."""
-    code = "import ramet.data.database, sys; sys.exit(any(name in sys.modules for name in ('asyncpg', 'asyncio', 'sqlalchemy', 'alembic')))"
+    heavy = ("asyncpg", "asyncio", "sqlalchemy", "alembic")
+    code = f"import ramet.data.database, sys; sys.exit(any(name in sys.modules for name in {heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -1,4 +1,5 @@
-"""The contract with asyncpg: what `ramet.data.driver` uses of it beyond its documentation. Runs first when asyncpg is upgraded."""
+"""The contract with asyncpg: what `ramet.data.driver` uses of it beyond its documentation. Runs first when asyncpg is
+upgraded."""
 
 import asyncio
 

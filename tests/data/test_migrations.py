@@ -1,6 +1,8 @@
 """Migrations on a real server."""
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,7 +33,9 @@ class Module:
         (self.folder / "versions").mkdir(exist_ok=True)
         body = "\n".join(f"    op.execute({statement!r})" for statement in statements)
         after = f'"{self._last}"' if self._last else "None"
-        (self.folder / "versions" / f"{revision}.py").write_text(MIGRATION.format(message=f"message {revision}", revision=revision, after=after, body=body))
+        (self.folder / "versions" / f"{revision}.py").write_text(
+            MIGRATION.format(message=f"message {revision}", revision=revision, after=after, body=body)
+        )
         self._last = revision
 
     async def up(self, **options: object) -> list[str]:
@@ -58,10 +62,12 @@ def test_what_is_missing_is_applied_in_order_and_once(server: Server, module: Mo
         assert told == ["a (message a)", "b (message b)"]
         assert await module.up() == []
         status = await module.status()
-        assert (status.current, status.head, status.missing, status.is_ahead) == ("b", "b", (), False)
+        assert (status.current, status.head, status.missing, status.is_ahead) == (("b",), "b", (), False)
         async with server.opened(module.name) as db:
             assert dict(await db.read().fetchrow("SELECT x, y FROM t")) == {"x": 1, "y": 5}
-            owner = await db.read().fetchval("SELECT tableowner FROM pg_tables WHERE tablename = 'ramet_migrations' AND schemaname = $1", module.name)
+            owner = await db.read().fetchval(
+                "SELECT tableowner FROM pg_tables WHERE tablename = 'ramet_migrations' AND schemaname = $1", module.name
+            )
             assert owner == module.name
 
     asyncio.run(main())
@@ -70,17 +76,24 @@ def test_what_is_missing_is_applied_in_order_and_once(server: Server, module: Mo
 def test_a_migration_that_fails_half_way_leaves_the_one_before(server: Server, module: Module) -> None:
     async def main() -> None:
         module.migration("a", "CREATE TABLE t (x int)")
-        module.migration("b", "ALTER TABLE t ADD y int", "INSERT INTO t VALUES (1, 1); ALTER TABLE nowhere ADD z int; SELECT 1")
+        module.migration("b", "ALTER TABLE t ADD y int", "INSERT INTO t VALUES (1, 1); INSERT INTO nowhere VALUES (2); SELECT 1")
         module.migration("c", "SELECT 1")
         told: list[str] = []
-        with pytest.raises(errors.MigrationFailed, match='b .*failed and was undone: relation "nowhere" does not exist') as caught:
+        with pytest.raises(
+            errors.MigrationFailed, match=r'b .*failed and was undone: relation "nowhere" does not exist'
+        ) as caught:
             await module.up(report=lambda revision: told.append(revision.id))
-        assert (caught.value.revision, caught.value.statement) == ("b", "ALTER TABLE nowhere ADD z int")
+        assert (caught.value.revision, caught.value.statement) == ("b", "INSERT INTO nowhere VALUES (2)")
         assert caught.value.where == str(module.folder / "versions" / "b.py")
         assert told == ["a"]
-        assert (await module.status()).current == "a"
+        assert (await module.status()).current == ("a",)
         async with server.opened(module.name) as db:
-            assert await db.read().fetchval("SELECT count(*) FROM information_schema.columns WHERE table_name = 't' AND table_schema = $1", module.name) == 1
+            assert (
+                await db.read().fetchval(
+                    "SELECT count(*) FROM information_schema.columns WHERE table_name = 't' AND table_schema = $1", module.name
+                )
+                == 1
+            )
 
     asyncio.run(main())
 
@@ -93,7 +106,7 @@ def test_a_migration_that_is_wrong_python_is_named(module: Module) -> None:
         with pytest.raises(errors.MigrationFailed, match="KeyError: 'oh'") as caught:
             await module.up()
         assert caught.value.revision == "a"
-        assert (await module.status()).current is None
+        assert (await module.status()).current == ()
 
     asyncio.run(main())
 
@@ -166,11 +179,11 @@ def test_a_lock_that_is_held_is_not_waited_for_long_and_tried_again(server: Serv
             module.migration("c", "DROP TABLE t")
             holder = asyncio.create_task(hold())
             await held.wait()
-            with pytest.raises(errors.MigrationLocked, match="c .*could not get a lock"):
+            with pytest.raises(errors.MigrationLocked, match=r"c .*could not get a lock"):
                 await module.up(lock_timeout_s=0.02, max_attempts=2, sleep=lambda _: asyncio.sleep(0))
             free.set()
             await holder
-        assert (await module.status()).current == "b"
+        assert (await module.status()).current == ("b",)
 
     asyncio.run(main())
 
@@ -181,9 +194,9 @@ def test_an_instance_refuses_a_database_that_is_behind_and_does_not_migrate_it(m
         with pytest.raises(errors.MigrationsPending, match=r"is at nothing and lacks 1: a \(message a\)") as caught:
             await migrations.verify(module.name, module.folder, module.address)
         assert caught.value.hint == f"ramet migrate up {module.name}"
-        assert (await module.status()).current is None
+        assert (await module.status()).current == ()
         await module.up()
-        assert (await migrations.verify(module.name, module.folder, module.address)).current == "a"
+        assert (await migrations.verify(module.name, module.folder, module.address)).current == ("a",)
 
     asyncio.run(main())
 
@@ -197,16 +210,14 @@ def test_an_instance_starts_on_a_database_that_is_ahead(module: Module, tmp_path
         await module.up()
         (module.folder / "versions" / "b.py").unlink()
         status = await migrations.verify(module.name, module.folder, module.address)
-        assert (status.is_ahead, status.current, status.head) == (True, "b", "a")
+        assert (status.is_ahead, status.current, status.head) == (True, ("b",), "a")
 
     asyncio.run(main())
 
 
 def test_verifying_loads_neither_alembic_nor_sqlalchemy() -> None:
-    import subprocess
-    import sys
-
-    code = "import ramet.data.migrations, ramet.data.opening, sys; sys.exit(any(name in sys.modules for name in ('alembic', 'sqlalchemy')))"
+    heavy = ("alembic", "sqlalchemy")
+    code = f"import ramet.data.migrations, ramet.data.opening, sys; sys.exit(any(name in sys.modules for name in {heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -217,10 +228,37 @@ def test_what_cannot_be_in_a_transaction_says_so_in_the_migration(server: Server
         module.migration("a", "CREATE TABLE t (x int)")
         module.migration("b")
         path = module.folder / "versions" / "b.py"
-        path.write_text(path.read_text() + "    with op.get_context().autocommit_block():\n        op.execute('CREATE INDEX CONCURRENTLY later ON t (x)')\n")
+        path.write_text(
+            path.read_text()
+            + "    with op.get_context().autocommit_block():\n        op.execute('CREATE INDEX CONCURRENTLY later ON t (x)')\n"
+        )
         assert await module.up() == ["a", "b"]
         async with server.opened(module.name) as db:
             assert await db.read().fetchval("SELECT indisvalid FROM pg_index WHERE indexrelid = 'later'::regclass")
+
+    asyncio.run(main())
+
+
+def test_two_lines_and_their_merge_are_applied(module: Module) -> None:
+    async def main() -> None:
+        module.migration("a", "CREATE TABLE t (x int)")
+        versions = module.folder / "versions"
+        for revision, after, statement in (
+            ("b", "'a'", "ALTER TABLE t ADD b int"),
+            ("c", "'a'", "ALTER TABLE t ADD c int"),
+            ("d", "('b', 'c')", "SELECT 1 / 0"),
+        ):
+            body = f"    op.execute({statement!r})"
+            (versions / f"{revision}.py").write_text(
+                MIGRATION.format(message=revision, revision=revision, after=after, body=body)
+            )
+        with pytest.raises(errors.MigrationFailed, match="division by zero") as caught:
+            await module.up()
+        assert caught.value.revision == "d"
+        assert (await module.status()).current == ("b", "c")
+        (versions / "d.py").write_text(MIGRATION.format(message="d", revision="d", after="('b', 'c')", body="    pass"))
+        assert await module.up() == ["d"]
+        assert (await module.status()).current == ("d",)
 
     asyncio.run(main())
 
@@ -232,14 +270,19 @@ def test_a_killed_migrator_leaves_the_migration_undone(server: Server, module: M
         async with server.superuser() as admin:
 
             async def sleeping() -> object:
-                return await admin.fetchval("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1 AND query LIKE '%pg_sleep%'", module.name)
+                return await admin.fetchval(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1 AND query LIKE '%pg_sleep%'",
+                    module.name,
+                )
 
             await until(sleeping)
         with pytest.raises(errors.MigrationFailed):
             await task
-        assert (await module.status()).current is None
+        assert (await module.status()).current == ()
         module.migration("b", "SELECT 1")
-        (module.folder / "versions" / "a.py").write_text(MIGRATION.format(message="m", revision="a", after="None", body="    op.execute('CREATE TABLE t (x int)')"))
+        (module.folder / "versions" / "a.py").write_text(
+            MIGRATION.format(message="m", revision="a", after="None", body="    op.execute('CREATE TABLE t (x int)')")
+        )
         assert await module.up() == ["a", "b"]
 
     asyncio.run(main())

@@ -1,4 +1,5 @@
-"""A `once` call has its effect at most once: at the same time, one after the other, and with a process killed at each point of it."""
+"""A `once` call has its effect at most once: at the same time, one after the other, and with a process killed at each point
+of it."""
 
 import asyncio
 import subprocess

@@ -36,9 +36,15 @@ def test_no_migrations_are_a_history_too(tmp_path: Path) -> None:
 
 
 BROKEN = [
-    ({"a.py": "revision = 'a'\ndown_revision = None", "b.py": "revision = 'a'\ndown_revision = None"}, "two migrations have the id a"),
+    (
+        {"a.py": "revision = 'a'\ndown_revision = None", "b.py": "revision = 'a'\ndown_revision = None"},
+        "two migrations have the id a",
+    ),
     ({"a.py": "revision = 'a'\ndown_revision = 'z'"}, "a follows z, which is not there"),
-    ({"a.py": "revision = 'a'\ndown_revision = None", "b.py": "revision = 'b'\ndown_revision = None"}, "2 migrations are the last: a, b"),
+    (
+        {"a.py": "revision = 'a'\ndown_revision = None", "b.py": "revision = 'b'\ndown_revision = None"},
+        "2 migrations are the last: a, b",
+    ),
     ({"a.py": "revision = 'a'\ndown_revision = 'b'", "b.py": "revision = 'b'\ndown_revision = 'a'"}, "follows itself"),
     ({"a.py": "down_revision = None"}, "names no revision"),
     ({"a.py": "revision = "}, "is no Python"),
@@ -62,14 +68,15 @@ def test_two_lines_may_be_merged_and_types_annotated(tmp_path: Path) -> None:
     write(tmp_path, "d.py", "'''merge'''\nrevision = 'd'\ndown_revision = ('b', 'c')\nother = len('x')")
     history = revisions.read(tmp_path)
     assert history.head == "d"
-    assert [revision.id for revision in history.missing("b")] == ["c", "d"]
+    assert [revision.id for revision in history.missing(("b",))] == ["c", "d"]
+    assert [revision.id for revision in history.missing(("b", "c"))] == ["d"]
 
 
 @given(length=st.integers(0, 8), at=st.integers(-1, 9))
 def test_a_database_lacks_what_comes_after_its_revision(length: int, at: int) -> None:
     chain = tuple(Revision(str(n), (str(n - 1),) if n else (), "", Path()) for n in range(length))
     history = History(chain, str(length - 1) if length else None)
-    current = None if at < 0 else str(at)
+    current = () if at < 0 else (str(at),)
     missing = [revision.id for revision in history.missing(current)]
     assert missing == ([] if at >= length else [str(n) for n in range(at + 1, length)])
 

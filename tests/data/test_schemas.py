@@ -36,7 +36,9 @@ def test_provisioning_again_changes_nothing_but_the_password(server: Server) -> 
     async def main() -> None:
         async with server.database("CREATE TABLE t (x int)") as db:
             await schemas.provision(server.admin, [schemas.Owner(db.module, "another")])
-            connection = await driver.connect(server.address(db.module).as_role(db.module, "another").dsn, timeout=5, server_settings={})
+            connection = await driver.connect(
+                server.address(db.module).as_role(db.module, "another").dsn, timeout_s=5, server_settings={}
+            )
             assert await connection.fetchval(f"SELECT count(*) FROM {db.module}.t") == 0
             await connection.close(timeout=5)
 

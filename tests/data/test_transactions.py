@@ -1,5 +1,7 @@
 """Blocks on a real server."""
 
+# ruff: noqa: PT012  (what raises is a block, and a block has statements)
+
 import asyncio
 import time
 
@@ -152,7 +154,9 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("statement", "kind", "sqlstate", "constraint"), REFUSALS)
-def test_a_constraints_refusal_has_its_name(server: Server, statement: str, kind: type[errors.ConstraintViolation], sqlstate: str, constraint: str) -> None:
+def test_a_constraints_refusal_has_its_name(
+    server: Server, statement: str, kind: type[errors.ConstraintViolation], sqlstate: str, constraint: str
+) -> None:
     """A program decides by the constraint's name, and never by the driver's class."""
 
     async def main() -> None:
@@ -317,7 +321,7 @@ def test_a_deadline_of_a_single_write_leaves_open_whether_it_ran(server: Server)
             with within(0.05), pytest.raises(errors.StatementDeadline) as caught:
                 await db.write().execute("SELECT pg_sleep(10)")
             assert caught.value.may_have_run
-            with within(-1), pytest.raises(errors.StatementDeadline, match="no time was left|waiting for a connection") as caught:
+            with within(-1), pytest.raises(errors.StatementDeadline, match=r"no time was left|waiting for") as caught:
                 await db.write().execute("SELECT 1")
             assert not caught.value.may_have_run
 
@@ -371,7 +375,11 @@ def test_a_lost_connection_says_whether_it_may_have_run(server: Server) -> None:
 
                 async def sleeping() -> bool:
                     nonlocal pid
-                    pid = await admin.fetchval("SELECT pid FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(10)' AND state = 'active' AND usename = $1", db.module)
+                    pid = await admin.fetchval(
+                        "SELECT pid FROM pg_stat_activity"
+                        " WHERE query = 'SELECT pg_sleep(10)' AND state = 'active' AND usename = $1",
+                        db.module,
+                    )
                     return pid is not None
 
                 await until(sleeping)

@@ -206,7 +206,8 @@ def test_a_caller_that_knows_no_failure_is_still_compatible() -> None:
 def by_name(caller: CallContract, callee: CallContract, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """The arguments, written by one version and read by the other."""
     codec = CallCodec(caller)
-    frame = codec.encode_call(1, 0, 1, (0, b"", b"", 0, None, codec.named(args)), 2**24, args)
+    required = {parameter.name for parameter in callee.parameters if parameter.is_required}
+    frame = codec.encode_call(1, 0, 1, (0, b"", b"", 0, None, codec.named(args, required)), 2**24, args)
     return CallCodec(callee).read_named(frame[HEADER_BYTES:])[5:]
 
 
@@ -236,7 +237,7 @@ def test_old_reads_new_and_new_reads_old_after_additive_edits(spec: Spec, data: 
 
 
 @pytest.mark.parametrize("of", [small_structs(), specs()], ids=["small structs", "any types"])
-@settings(quick, max_examples=300)
+@settings(quick, max_examples=150)
 @given(data=st.data())
 def test_where_no_difference_is_found_no_value_fails_to_decode(of: st.SearchStrategy[Spec], data: st.DataObject) -> None:
     """The other half: the comparison never lets through what would break at a call."""
@@ -264,6 +265,32 @@ def test_equal_hashes_mean_that_values_pass_by_position(of: st.SearchStrategy[Sp
     codec = CallCodec(one)
     frame = codec.encode_call(0, 0, 1, (0, b"", b"", 0, None, value), 2**24, (value,))
     CallCodec(two).decode_call(frame[HEADER_BYTES:])
+
+
+parameters = st.dictionaries(st.sampled_from("abc"), st.tuples(st.sampled_from([Spec("int"), Spec("float"), Spec("str")]), st.booleans()))
+
+
+def with_parameters(of: dict[str, tuple[Spec, bool]]) -> CallContract:
+    return contract(
+        {name: annotation_of(spec) for name, (spec, _) in of.items()},
+        defaults={name: default_of(spec) for name, (spec, required) in of.items() if not required},
+    )
+
+
+@quick
+@given(parameters, parameters, st.data())
+def test_compatible_parameters_arrive_whatever_was_optional_where(
+    caller: dict[str, tuple[Spec, bool]], callee: dict[str, tuple[Spec, bool]], data: st.DataObject
+) -> None:
+    """At its default, or set where the callee knows it."""
+    sending, taking = with_parameters(caller), with_parameters(callee)
+    assume(not found(sending, taking))
+    args = {
+        p.name: data.draw(values_of(spec)) if p.name in callee and (required or data.draw(st.booleans())) else p.default
+        for p, (spec, required) in zip(sending.parameters, caller.values(), strict=True)
+    }
+    arrived = dict(zip(callee, by_name(sending, taking, tuple(args.values())), strict=True))
+    assert arrived == {p.name: args.get(p.name, p.default) for p in taking.parameters}
 
 
 @quick

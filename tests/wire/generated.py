@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from ramet.model import shapes
 from ramet.model.contract import REQUIRED, CallContract, Parameter
 
-quick = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+quick = settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 class Color(enum.Enum):

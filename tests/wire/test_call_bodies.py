@@ -33,8 +33,10 @@ def sent(under_test: CallCodec, *args: Any) -> tuple[Any, ...]:
 
 
 def sent_by_name(under_test: CallCodec, *args: Any, to: CallCodec | None = None) -> tuple[Any, ...]:
-    frame = under_test.encode_call(BY_NAME, 0, 1, (*HEAD, under_test.named(args)), MAX, args)
-    return (to or under_test).read_named(frame[HEADER_BYTES:])[calls.HEAD_ITEMS :]
+    callee = to or under_test
+    required = {parameter.name for parameter in callee.contract.parameters if parameter.is_required}
+    frame = under_test.encode_call(BY_NAME, 0, 1, (*HEAD, under_test.named(args, required)), MAX, args)
+    return callee.read_named(frame[HEADER_BYTES:])[calls.HEAD_ITEMS :]
 
 
 @quick
@@ -99,13 +101,29 @@ def test_the_head_travels_with_the_arguments() -> None:
 # By name
 
 
+@pytest.mark.parametrize(("trace_id", "span_id"), [(bytes(17), bytes(8)), (bytes(16), bytes(9)), (bytes(2**20), bytes(8))])
+def test_ids_are_no_longer_than_ids(trace_id: bytes, span_id: bytes) -> None:
+    """They are kept with the last records: a peer must not choose how much memory that takes."""
+    under_test = codec({"a": int})
+    body = msgspec.msgpack.encode([5000, trace_id, span_id, 1, None, 1])
+    with pytest.raises(values.DECODE_ERRORS):
+        under_test.decode_call(body)
+
+
 def test_defaults_are_not_sent_by_name() -> None:
     """An older callee may not know the parameter; a newer one may have another default."""
     under_test = codec({"a": int, "b": str}, defaults={"b": "x"})
-    assert under_test.named((1, "x")) == {"a": 1}
-    assert under_test.named((1, "y")) == {"a": 1, "b": "y"}
+    assert under_test.named((1, "x"), {"a"}) == {"a": 1}
+    assert under_test.named((1, "y"), {"a"}) == {"a": 1, "b": "y"}
     newer = codec({"a": int, "b": str}, defaults={"b": "new"})
     assert sent_by_name(under_test, 1, "x", to=newer) == (1, "new")
+
+
+def test_a_default_is_sent_where_the_callee_requires_the_parameter() -> None:
+    """It was optional once, and callers of that time are still about."""
+    under_test = codec({"a": int, "b": str}, defaults={"b": "x"})
+    assert under_test.named((1, "x"), {"a", "b"}) == {"a": 1, "b": "x"}
+    assert sent_by_name(under_test, 1, "x", to=codec({"a": int, "b": str})) == (1, "x")
 
 
 def test_by_name_the_order_of_parameters_is_free() -> None:

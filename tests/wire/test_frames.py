@@ -139,6 +139,17 @@ def test_frames_before_the_bad_one_are_not_delivered() -> None:
     assert error.name == "frame-too-short"
 
 
+@pytest.mark.parametrize("cut", [0, 5, 12, 14, 20, 26])
+def test_behind_hello_come_the_frames_that_may_come_then(cut: int) -> None:
+    """In the same read or in the next: a peer need not wait to be answered."""
+    under_test = FrameReader(max_frame_bytes=100, kinds=ONLY_HELLO, then=AFTER_HELLO)
+    data = frame(Kind.HELLO, body=b"hi") + frame(Kind.PING)
+    found = under_test.feed(data[:cut]) + under_test.feed(data[cut:])
+    assert [kind for kind, *_ in found] == [Kind.HELLO, Kind.PING]
+    with pytest.raises(ProtocolError, match="out-of-order"):
+        under_test.feed(frame(Kind.HELLO))
+
+
 def test_a_body_may_be_any_bytes_like() -> None:
     """Callers give bytes or a bytearray."""
     assert frame(Kind.CALL, body=bytearray(b"ab")) == frame(Kind.CALL, body=b"ab")

@@ -146,6 +146,7 @@ def test_a_refusal_crosses_with_its_hint() -> None:
 class Hosted:
     contract: CallContract
     is_once_durable: bool = False
+    is_private: bool = False
 
 
 V1 = contract({"sku": str}, int)
@@ -176,7 +177,26 @@ def test_the_terms_follow_from_the_two_contracts(case: str) -> None:
     hosted, expected = TERMS[case]
     terms = meet("front", V1, hosted, {"front": ["orders"]})
     assert {name: getattr(terms, name) for name in expected} == expected
-    assert terms.is_once_durable == terms.is_agreed
+    assert terms.is_once_durable == (hosted is EQUAL)
+
+
+ONCE = contract({"sku": str, "currency": str}, int, defaults={"currency": "EUR"}, once=True)
+IDEMPOTENT = contract({"sku": str, "currency": str}, int, defaults={"currency": "EUR"}, idempotent=True)
+
+
+@pytest.mark.parametrize(
+    ("hosted", "durable", "idempotent"), [(ADDITIVE, False, False), (ONCE, True, False), (IDEMPOTENT, False, True)]
+)
+def test_a_call_is_repeated_only_where_the_callee_knows_that_it_may_be(hosted: CallContract, durable: bool, idempotent: bool) -> None:
+    """The caller's version may promise what the callee's does not keep."""
+    terms = meet("front", V1, hosted, {"front": ["orders"]})
+    assert (terms.by_name, terms.is_once_durable, terms.is_idempotent) == (True, durable, idempotent)
+
+
+def test_what_the_callee_requires_is_known_to_the_caller() -> None:
+    """So that a default of the caller's is sent where the callee has none."""
+    known = contract({"sku": str, "currency": str}, int, defaults={"currency": "EUR"})
+    assert meet("front", known, contract({"sku": str, "currency": str}, int), {"front": ["orders"]}).required == {"sku", "currency"}
 
 
 def test_an_incompatible_call_shows_both_signatures() -> None:
@@ -207,6 +227,14 @@ def test_the_callee_takes_only_callers_that_declared_it(case: str) -> None:
     assert terms.not_allowed == (not allowed)
     if not allowed:
         assert (f"`{caller}`" if caller else "outside") in (terms.refusal or "")
+
+
+@pytest.mark.parametrize(("caller", "outside", "seen"), [("", True, True), ("", False, False), ("front", True, False)])
+def test_a_private_call_is_there_for_tools_of_this_user_alone(caller: str, outside: bool, seen: bool) -> None:
+    """To everyone else it does not exist."""
+    greeting = but(HELLO, uses={"front": ["orders"]}, table=[Offer(caller, "orders.place", V1.hash)])
+    [answer] = hello.answers(greeting, {"orders.place": Hosted(V1, is_private=True)}, outside_allowed=outside)
+    assert answer.verdict == ("same" if seen else "absent")
 
 
 def test_who_is_not_allowed_learns_nothing_of_the_contract() -> None:

@@ -6,7 +6,7 @@ import msgspec
 
 from conduit.failures import Forbidden, NotFound, Taken, Unauthorized
 from ramet.edge.problems import Finding, Problem
-from ramet.edge.replies import Reply
+from ramet.model.replies import Reply
 
 _BLANK = re.compile(r"is missing|got `null`$|length >= 1$|matching regex '\\\\S'$")
 _TOO_LONG = re.compile(r"length <= (\d+)$")

@@ -49,7 +49,7 @@ class ClientConnection(asyncio.Protocol):
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._greeting = greeting
-        self._reader = FrameReader(max_frame_bytes=max_frame_bytes, kinds=_BEFORE)
+        self._reader = FrameReader(max_frame_bytes=max_frame_bytes, kinds=_BEFORE, then=_AFTER)
         self.transport: asyncio.Transport | None = None
         self._out: list[bytes] = []
         self._next = 1
@@ -188,7 +188,6 @@ class ClientConnection(asyncio.Protocol):
         kind, flags, _, number, body = each
         match kind:
             case Kind.HELLO:
-                self._reader.kinds = _AFTER
                 if not self._welcome.done():
                     self._welcome.set_result(hello.decode_welcome(body, len(self._greeting.table)))
             case Kind.REFUSE:

@@ -13,11 +13,10 @@ from typing import Any
 
 from ramet.calls import failures
 from ramet.calls.client_connection import ClientConnection
-from ramet.calls.facade import call_of
+from ramet.calls.facade import Exposes, call_of
 from ramet.calls.transport import dial, host_id
 from ramet.errors import Unavailable
 from ramet.model.routing import Address
-from ramet.module import Module
 from ramet.observe.record import new_span_id, new_trace_id
 from ramet.settings import Settings
 from ramet.wire import hello
@@ -49,7 +48,7 @@ class Direct:
             raise Unavailable(f"{self.address}: {reason}", may_have_run=False, call=contract.qualified)
         context = current.get()
         limit_s = contract.deadline_s if deadline_s is None else deadline_s
-        tail = (call.codec.named(args),) if terms.by_name else args
+        tail = (call.codec.named(args, terms.required),) if terms.by_name else args
         body = (int(limit_s * 1000) + 1, context.trace_id or new_trace_id(), new_span_id(), context.trace_flags, None, *tail)
         number, answer = self._connection.send(call.codec, terms, body, args, time.monotonic() + limit_s)
         try:
@@ -65,7 +64,7 @@ class Direct:
 @asynccontextmanager
 async def connect(
     address: Address,
-    modules: Iterable[Module],
+    modules: Iterable[Exposes],
     *,
     app: str,
     settings: Settings | None = None,

@@ -15,8 +15,8 @@ This file is part of `import ramet` and must not load the event loop.
 import functools
 import importlib
 import inspect
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from ramet.model.contract import CallContract
 from ramet.wire.calls import CallCodec
@@ -28,6 +28,19 @@ CLOSED_S = -1.0
 
 Slow = Callable[[tuple[Any, ...]], Any]
 """Takes all arguments in the order of the contract; returns an awaitable, or an async iterator where the contract streams."""
+
+
+class Exposes(Protocol):
+    """A Module, as far as calls are concerned."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def uses(self) -> frozenset[str]: ...
+    @property
+    def face(self) -> Face: ...
+    @property
+    def calls(self) -> "Mapping[str, Call]": ...
 
 
 class Call:

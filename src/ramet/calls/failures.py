@@ -20,6 +20,8 @@ from ramet.wire.calls import CallCodec, FailureBody, decode_failure, encode_fail
 
 logger = logging.getLogger("ramet.calls")
 
+MAX_MESSAGE = 8192
+"""Characters of a foreign exception's message that are sent: it may hold a whole document."""
 DECLARED = "failure"
 REMOTE = "remote-error"
 KINDS: dict[str, type[CallError]] = {
@@ -42,8 +44,8 @@ def failure_body(error: Exception, contract: CallContract, trace_id: str) -> Fai
             payload = values.Raw(values.ENCODER.encode(error.payload))
         except values.ENCODE_ERRORS as reason:
             return refusal_body(BadAnswer(f"failure {type(error).__name__}: {reason}", may_have_run=True))
-        return FailureBody(DECLARED, type(error).__name__, payload=payload)
-    return FailureBody(REMOTE, type(error).__qualname__, str(error), trace=trace_id, hint=_hint(error, contract))
+        return FailureBody(DECLARED, type(error).__name__, payload=payload, trace=trace_id)
+    return FailureBody(REMOTE, type(error).__qualname__, str(error)[:MAX_MESSAGE], trace=trace_id, hint=_hint(error, contract))
 
 
 def refusal_body(error: CallError) -> FailureBody:

@@ -1,6 +1,7 @@
 """A call that an instance serves, and one run of it: from the body of a CALL to the context in which its function runs."""
 
 import asyncio
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +24,9 @@ monotonic = time.monotonic
 class Hosted:
     """A call that this instance serves."""
 
-    def __init__(self, call: Call, recorder: Recorder, ledger: Ledger) -> None:
+    def __init__(self, call: Call, recorder: Recorder, ledger: Ledger, *, is_private: bool = False) -> None:
+        self.is_private = is_private
+        """For this machine's own tools alone: taken from outside of modules, at a door that allows these."""
         contract = call.contract
         self.contract: CallContract = contract
         self.codec = call.codec
@@ -60,8 +63,10 @@ class Work(Context):
         started: float,
     ) -> None:
         # All of Context's attributes are set here, not by its own __init__, which would cost a third of this one again.
-        self.deadline = self.ends = started + left_s
-        self.budget_s = left_s
+        self.ends = started + left_s
+        # The limit of a stream is for each item, and no deadline of what it calls for the next one.
+        self.deadline = self.ends if not hosted.contract.streams else math.inf
+        self.budget_s = left_s if not hosted.contract.streams else math.inf
         self.trace_id = trace_id
         self.span_id = new_span_id()
         self.trace_flags = trace_flags

@@ -7,15 +7,24 @@ a call at another one.
 
 import asyncio
 import time
+import uuid
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
+
+from ramet.wire.context import Context
 
 MOST_KEYS = 10_000
 KEPT_S = 120.0
 """How long a finished call answers its repetitions. Far longer than any deadline under which a caller would repeat it."""
 
 monotonic = time.monotonic
+
+
+def key_of(context: Context) -> str:
+    """The key under which the next `once` call is made: the one that `ramet.calling(key=...)` asks for, else a new one."""
+    wanted = context.wanted
+    return uuid.uuid4().hex if wanted is None or wanted.key is None else wanted.key
 
 
 class Ledger(Protocol):

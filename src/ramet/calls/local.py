@@ -9,16 +9,15 @@ them. Recording then costs at most some 4 % of a core per call, and slower calls
 
 import asyncio
 import time
-import uuid
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
 from ramet.calls import failures, rules
 from ramet.calls.execution import awaitable, positional
 from ramet.calls.facade import CLOSED_S, Call
-from ramet.calls.ledger import Ledger, MemoryLedger
-from ramet.errors import DeadlineExceeded
+from ramet.calls.ledger import Ledger, MemoryLedger, key_of
+from ramet.errors import DeadlineExceeded, RemoteError
 from ramet.observe import names
 from ramet.observe.record import Recorder, new_span_id, new_trace_id
 from ramet.wire.context import NOTHING, Context, current
@@ -86,41 +85,27 @@ class LocalCall:
         error = ""
         current.set(mine)
         try:
-            if has_timer:
-                result = await self._within(mine, args)
-            else:
-                result = await self._execute(mine, args)
-        except DeadlineExceeded as exceeded:
-            error = type(exceeded).__name__
-            if exceeded.call == self.contract.qualified:
-                raise
-            raise failures.seen_by_caller(exceeded, self.codec, mine.trace_id) from exceeded
-        except Exception as raised:
-            error = type(raised).__name__
-            failures.log_unexpected(raised, self.contract)
-            raise failures.seen_by_caller(raised, self.codec, mine.trace_id) from raised
-        except BaseException as stopped:  # a cancelled task, an interrupted process
-            error = type(stopped).__name__
+            return self.codec.copy_result(await self._executed(mine, args, has_timer=has_timer))
+        except BaseException as raised:
+            error = raised.type_name if isinstance(raised, RemoteError) else type(raised).__name__
             raise
         finally:
             current.set(context)
             self._recorder.finish(self._series, mine.trace_id, mine.span_id, context.span_id, now, monotonic(), error, stands_for)
-        return self.codec.copy_result(result)
 
-    def _execute(self, mine: Context, args: tuple[Any, ...]) -> Awaitable[Any]:
-        if mine.key is None:
-            return self._positional(*args)
-        return self._ledger.once(self.contract.qualified, mine.key, partial(self._positional, *args))
-
-    async def _within(self, mine: Context, args: tuple[Any, ...]) -> Any:
-        timer = asyncio.timeout(mine.deadline - monotonic())
+    async def _executed(self, mine: Context, args: tuple[Any, ...], *, has_timer: bool) -> Any:
+        """What the function returns. Raises what its caller is to see."""
+        timer = asyncio.timeout(mine.deadline - monotonic() if has_timer else None)
         try:
             async with timer:
-                return await self._execute(mine, args)
-        except TimeoutError:
-            if timer.expired():
+                if mine.key is None:
+                    return await self._positional(*args)
+                return await self._ledger.once(self.contract.qualified, mine.key, partial(self._positional, *args))
+        except Exception as raised:
+            if isinstance(raised, TimeoutError) and timer.expired():
                 raise self._late(may_have_run=True) from None
-            raise
+            failures.log_unexpected(raised, self.contract)
+            raise failures.seen_by_caller(raised, self.codec, mine.trace_id) from raised
 
     def _late(self, *, may_have_run: bool) -> DeadlineExceeded:
         return DeadlineExceeded("the deadline passed", may_have_run=may_have_run, call=self.contract.qualified)
@@ -136,12 +121,12 @@ class LocalCall:
     def _enter(self, context: Context, now: float) -> tuple[Context, bool]:
         """The callee's context, and whether this call needs a timer because its own limit is nearer than the tree's."""
         wanted = context.wanted
-        limit_s = (wanted and wanted.deadline_s) or self.contract.deadline_s
+        limit_s = self.contract.deadline_s if wanted is None or wanted.deadline_s is None else wanted.deadline_s
         own = now + limit_s
         deadline = min(own, context.deadline)
         if deadline <= now:
             raise self._late(may_have_run=False)
-        key = ((wanted and wanted.key) or uuid.uuid4().hex) if self.contract.once else None
+        key = key_of(context) if self.contract.once else None
         mine = Context(
             deadline,
             min(limit_s, context.budget_s),
@@ -182,8 +167,10 @@ class LocalCall:
     async def _items(self, args: tuple[Any, ...], context: Context) -> AsyncIterator[Any]:
         args = self._taken(args, context)
         now = monotonic()
-        mine, _ = self._enter(context, now)
-        limit_s = min(mine.deadline, context.deadline) - now
+        entered, _ = self._enter(context, now)
+        limit_s = entered.deadline - now
+        # The limit is for each item, and no deadline of what the callee calls for the next one; the tree's is.
+        mine = entered.derive(deadline=context.deadline, budget_s=context.budget_s)
         items = self._positional(*args)
         error = ""
         try:
@@ -195,7 +182,7 @@ class LocalCall:
         except GeneratorExit:
             raise
         except BaseException as raised:
-            error = type(raised).__name__
+            error = raised.type_name if isinstance(raised, RemoteError) else type(raised).__name__
             raise
         finally:
             self._recorder.finish(self._series, mine.trace_id, mine.span_id, context.span_id, now, monotonic(), error)
@@ -231,4 +218,3 @@ async def _close(items: Any) -> None:
     close = getattr(items, "aclose", None)
     if close is not None:
         await close()
-

@@ -6,7 +6,6 @@ caller that is cancelled cancels the work at the callee, in an attempt of any ki
 
 import asyncio
 import time
-import uuid
 from collections.abc import Awaitable
 from typing import Any
 
@@ -14,6 +13,7 @@ from ramet.calls import failures, retry, rules
 from ramet.calls.endpoints import Endpoint
 from ramet.calls.facade import Call
 from ramet.calls.group import Group
+from ramet.calls.ledger import key_of
 from ramet.errors import (
     BadAnswer,
     CallError,
@@ -69,11 +69,12 @@ class RemoteCall:
         context = current.get()
         now = monotonic()
         wanted = context.wanted
-        deadline = now + (self.contract.deadline_s if wanted is None else wanted.deadline_s or self.contract.deadline_s)
+        own_s = self.contract.deadline_s if wanted is None or wanted.deadline_s is None else wanted.deadline_s
+        deadline = now + own_s
         if deadline > context.deadline:
             deadline = context.deadline
-            if deadline <= now:
-                raise DeadlineExceeded("the deadline had passed before the call", may_have_run=False, call=self.name)
+        if deadline <= now:
+            raise DeadlineExceeded("the deadline had passed before the call", may_have_run=False, call=self.name)
         if self._strict:
             rules.check(context, self.contract)
         else:
@@ -98,7 +99,7 @@ class RemoteCall:
         """
         group = self.group
         context, _, _, began, deadline = making
-        key = self.key(context) if self.contract.once else None
+        key = key_of(context) if self.contract.once else None
         attempts = 0
         error = ""
         terms: Terms | None = None
@@ -117,7 +118,7 @@ class RemoteCall:
                     left_s = deadline - started
                     if self._is_idempotent:
                         left_s = retry.attempt_s(left_s=left_s, tried=attempts, endpoints=len(group.endpoints))
-                    body = self.body(args, making, left_s, key, by_name=terms.by_name)
+                    body = self.body(args, making, left_s, key, terms)
                     number, answer = connection.send(self.codec, terms, body, args, started + left_s)
                     endpoint.in_flight += 1
                     try:
@@ -154,7 +155,9 @@ class RemoteCall:
                 self.finish(making, error)
 
     def _may_repeat(self, error: CallError, endpoint: Endpoint, terms: Terms | None, attempts: int, deadline: float) -> bool:
-        repeatable = self._is_idempotent or (self.contract.once and terms is not None and terms.is_once_durable)
+        repeatable = terms is not None and (
+            (self._is_idempotent and terms.is_idempotent) or (self.contract.once and terms.is_once_durable)
+        )
         verdict = retry.decide(error, repeatable=repeatable, tried=attempts, left_s=deadline - monotonic())
         if isinstance(verdict, retry.GiveUp):
             error.add_note(f"asked {endpoint.address}; not repeated: {verdict.why}")
@@ -179,25 +182,21 @@ class RemoteCall:
             endpoint.answered(elapsed_s)
         return error
 
-    def body(self, args: tuple[Any, ...], making: Making, left_s: float, key: str | None, *, by_name: bool) -> tuple[Any, ...]:
+    def body(self, args: tuple[Any, ...], making: Making, left_s: float, key: str | None, terms: Terms) -> tuple[Any, ...]:
         context, trace_id, span_id, _, _ = making
         seen = context.seen
         extras = None
         if key is not None or context.baggage is not None or seen is not None:
             extras = Extras(key, seen.positions if seen is not None else None, dict(context.baggage) if context.baggage else None)
         left_ms = int(left_s * 1000) + 1
-        if by_name:
-            return (left_ms, trace_id, span_id, context.trace_flags, extras, self.codec.named(args))
+        if terms.by_name:
+            return (left_ms, trace_id, span_id, context.trace_flags, extras, self.codec.named(args, terms.required))
         return (left_ms, trace_id, span_id, context.trace_flags, extras, *args)
 
     def _with_causal(self, got: Frame, context: Context) -> Any:
         positions, result = self.codec.read_result_with_causal(got[4])
         context.causal.merge(positions)
         return result
-
-    def key(self, context: Context) -> str:
-        wanted = context.wanted
-        return (wanted and wanted.key) or uuid.uuid4().hex
 
     def refused(self, context: Context, endpoint: Endpoint) -> CallError:
         """Why the handshake did not agree on this call."""
@@ -211,14 +210,14 @@ class RemoteCall:
         if terms.is_absent:
             return Unavailable(f"{endpoint.address} does not host it", may_have_run=False, call=self.name)
         if terms.not_allowed:
-            hint = f"Module({context.face.name!r}, uses=[..., {module!r}])"
+            hint = f"Module({context.face.name!r}, uses=[..., {module!r}])" if context.face.name else "call it at the Unix door"
             return NotAllowed(f"{endpoint.address}: {terms.refusal}", may_have_run=False, call=self.name, hint=hint)
         hint = "make the change additive (a default, an optional field), or deploy a version of the callee that takes both"
         return ContractMismatch(f"{endpoint.address}: {terms.refusal}", may_have_run=False, call=self.name, hint=hint)
 
     def _hedge_after_s(self, context: Context) -> float | None:
         wanted = context.wanted
-        return (wanted and wanted.hedge_after_s) or self.contract.hedge_after_s
+        return self.contract.hedge_after_s if wanted is None or wanted.hedge_after_s is None else wanted.hedge_after_s
 
     async def _hedged(self, args: tuple[Any, ...], making: Making, after_s: float) -> Any:
         """Ask a second endpoint when the first is slow; the first result wins, the other attempt is cancelled."""
@@ -227,7 +226,7 @@ class RemoteCall:
         error = ""
         try:
             done, _ = await asyncio.wait(running, timeout=after_s)
-            if not done and len(self.group.endpoints) > 1 and self.group.budget.withdraw():
+            if not done and self._may_hedge(making, tried) and self.group.budget.withdraw():
                 self._hedges.value += 1
                 running.add(asyncio.ensure_future(self._attempts(args, making, tried, finishes=False)))
             pending = running
@@ -245,3 +244,9 @@ class RemoteCall:
                 future.cancel()
                 if future.done() and not future.cancelled():
                     future.exception()  # the loser's error is nobody's
+
+    def _may_hedge(self, making: Making, tried: list[Endpoint]) -> bool:
+        """There is another endpoint, and those that are asked know the call as idempotent too."""
+        connections = [endpoint.connection for endpoint in tried if endpoint.connection is not None]
+        terms = [connection.agreed.get((making[0].face.name, self.name)) for connection in connections]
+        return len(self.group.endpoints) > 1 and all(each is None or each.is_idempotent for each in terms)

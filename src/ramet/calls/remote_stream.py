@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from ramet.calls.endpoints import Endpoint
+from ramet.calls.ledger import key_of
 from ramet.calls.remote import Making, RemoteCall
 from ramet.calls.streams import IncomingStream
 from ramet.errors import CallError, DeadlineExceeded
@@ -65,8 +66,8 @@ class RemoteStream:
         terms = connection.agreed.get((context.face.name, remote.name))
         if terms is None:
             raise remote.refused(context, endpoint)
-        key = remote.key(context) if remote.contract.once else None
-        body = remote.body(args, making, deadline - started, key, by_name=terms.by_name)
+        key = key_of(context) if remote.contract.once else None
+        body = remote.body(args, making, deadline - started, key, terms)
         return connection.open_stream(remote.codec, terms, body, args)
 
     async def _next(self, incoming: IncomingStream, making: Making, endpoint: Endpoint) -> Frame:

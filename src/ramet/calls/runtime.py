@@ -6,13 +6,13 @@ are the process's own.
 
 import asyncio
 import ssl
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from ramet.calls import local
 from ramet.calls.endpoints import Caller, Endpoint
-from ramet.calls.facade import Call
+from ramet.calls.facade import Call, Exposes
 from ramet.calls.group import Group
 from ramet.calls.hosting import Hosted
 from ramet.calls.ledger import Ledger, MemoryLedger
@@ -22,7 +22,6 @@ from ramet.calls.server import CallServer
 from ramet.calls.server_connection import door
 from ramet.calls.transport import Identity, client_context, host_id, listen_tcp, listen_unix, server_context
 from ramet.model.routing import Address, RoutingTable
-from ramet.module import Module
 from ramet.observe import names
 from ramet.observe.record import Recorder
 from ramet.settings import Settings
@@ -31,11 +30,12 @@ from ramet.wire.hello import Offer
 
 
 class Calls:
-    """modules: all of the application's that this process has imported; local: the names of those that run here."""
+    """modules: all of the application's that this process has imported; local: the names of those that run here.
+    private: those that only this machine's own tools may call."""
 
     def __init__(
         self,
-        modules: Iterable[Module],
+        modules: Iterable[Exposes],
         *,
         local: Iterable[str],
         app: str,
@@ -46,6 +46,7 @@ class Calls:
         recorder: Recorder | None = None,
         identity: Identity | None = None,
         ledgers: Mapping[str, Ledger] | None = None,
+        private: Collection[str] = (),
     ) -> None:
         self.modules = {module.name: module for module in modules}
         self.local = frozenset(local)
@@ -65,7 +66,9 @@ class Calls:
         self._doors: list[asyncio.AbstractServer] = []
         self.epoch = -1
         hosted = {
-            call.contract.qualified: Hosted(call, self.recorder, self._ledgers.get(name, self._ledger))
+            call.contract.qualified: Hosted(
+                call, self.recorder, self._ledgers.get(name, self._ledger), is_private=name in private
+            )
             for name in self.local
             for call in self.modules[name].calls.values()
         }

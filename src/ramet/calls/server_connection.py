@@ -17,20 +17,29 @@ from ramet.calls.hosting import Hosted, Work, enter
 from ramet.calls.server import CallServer
 from ramet.calls.streams import OutgoingCredit
 from ramet.calls.transport import peer_service
-from ramet.errors import BadArgument, CallError, DeadlineExceeded, Overloaded, ProtocolError
+from ramet.errors import BadAnswer, BadArgument, DeadlineExceeded, Overloaded, ProtocolError
 from ramet.observe import names
 from ramet.wire import hello, values
 from ramet.wire.calls import FailureBody, encode_failure
 from ramet.wire.context import current
-from ramet.wire.frames import MAX_HELLO_BYTES, PONG, WITH_CAUSAL, Frame, FrameReader, Kind, frame
+from ramet.wire.frames import HEADER_BYTES, MAX_HELLO_BYTES, PONG, WITH_CAUSAL, Frame, FrameReader, Kind, frame
 from ramet.wire.hello import PROTOCOL, Hello, Welcome
 
 _CALL, _RESULT, _FAILURE, _CHUNK = map(int, (Kind.CALL, Kind.RESULT, Kind.FAILURE, Kind.CHUNK))
 _BEFORE = frozenset({int(Kind.HELLO), int(Kind.REFUSE)})
 _AFTER = frozenset(map(int, (Kind.CALL, Kind.CANCEL, Kind.CREDIT, Kind.PING, Kind.REFUSE)))
+PATIENCE_S = 60.0
+"""How long a stream waits for its reader to take what was sent. Then it is ended: a reader that forgot it must not keep it."""
 _CANCELLED = asyncio.CancelledError.__name__
 
 monotonic = time.monotonic
+
+
+class _Unsendable(Exception):
+    """A result that does not fit its contract or a frame: the call's own error, and not one that its function raised."""
+
+    def __init__(self, why: BadAnswer) -> None:
+        self.why = why
 
 
 class ServerConnection(asyncio.Protocol):
@@ -38,7 +47,7 @@ class ServerConnection(asyncio.Protocol):
         self._server = server
         self._outside_allowed = outside_allowed
         self._loop = asyncio.get_running_loop()
-        self._reader = FrameReader(max_frame_bytes=MAX_HELLO_BYTES, kinds=_BEFORE)
+        self._reader = FrameReader(max_frame_bytes=MAX_HELLO_BYTES, kinds=_BEFORE, then=_AFTER)
         self._transport: asyncio.Transport | None = None
         self._out: list[bytes] = []
         self._table: list[tuple[Hosted | None, str]] = []
@@ -139,7 +148,6 @@ class ServerConnection(asyncio.Protocol):
         self._peer = greeting.instance
         self._window_bytes = greeting.window_bytes
         self._max_frame_bytes = min(self._max_frame_bytes, greeting.max_frame_bytes)
-        self._reader.kinds = _AFTER
         self._reader.max_frame_bytes = server.settings.max_frame_bytes
         welcome = Welcome(
             PROTOCOL,
@@ -199,27 +207,36 @@ class ServerConnection(asyncio.Protocol):
                 else:
                     result = await hosted.ledger.once(hosted.contract.qualified, work.key, partial(hosted.function, *work.args))
                 news = work.noted.news() if work.noted is not None else None
-                self.write(hosted.codec.encode_result(_RESULT, work.number, result, news, self._max_frame_bytes))
+                self.write(self._encoded(_RESULT, work, result, news))
         except asyncio.CancelledError:
             error = self._stopped(work)
+        except _Unsendable as unsendable:
+            error = BadAnswer.__name__
+            self._fail(work.number, failures.refusal_body(unsendable.why))
         except Exception as raised:  # noqa: BLE001  (a callee may raise anything; its caller gets it)
             error = type(raised).__name__
             self._answer_error(raised, work)
         finally:
             self._leave(work, error)
 
+    def _encoded(self, kind: int, work: Work, value: Any, news: dict[str, int] | None) -> bytes:
+        try:
+            return work.hosted.codec.encode_result(kind, work.number, value, news, self._max_frame_bytes)
+        except BadAnswer as error:
+            raise _Unsendable(error) from error
+
     async def _stream(self, work: Work) -> None:
         number = work.number
         credit = self._credits[number] = OutgoingCredit(self._window_bytes)
         items: AsyncIterator[Any] = work.hosted.function(*work.args)
-        limit_s = work.budget_s
+        limit_s = work.ends - work.started  # for each item
         try:
             async for item in items:
-                chunk = work.hosted.codec.encode_result(_CHUNK, number, item, None, self._max_frame_bytes)
+                chunk = self._encoded(_CHUNK, work, item, None)
                 self.write(chunk)
                 credit.spend(len(chunk))
                 if not credit.is_left:
-                    work.ends = _PAUSED  # the reader's time, not the callee's
+                    work.ends = monotonic() + PATIENCE_S  # the reader's time, not the callee's
                     await credit.wait_left()
                 work.ends = monotonic() + limit_s
         finally:
@@ -265,16 +282,17 @@ class ServerConnection(asyncio.Protocol):
         contract = work.hosted.contract
         if work.ends == _ANSWERED:
             return
-        if isinstance(raised, CallError) and raised.call == contract.qualified:
-            self._fail(work.number, failures.refusal_body(raised))  # the call's own: its result does not fit
-            return
         failures.log_unexpected(raised, contract)
         self._fail(work.number, failures.failure_body(raised, contract, work.trace_id.hex()))
 
     # Sending
 
     def _fail(self, number: int, body: FailureBody) -> None:
-        self.write(frame(_FAILURE, call=number, body=encode_failure(body)))
+        encoded = encode_failure(body)
+        if len(encoded) + HEADER_BYTES > self._max_frame_bytes:
+            large = BadAnswer(f"failure {body.name} is {len(encoded)} bytes and does not fit a frame", may_have_run=True)
+            encoded = encode_failure(failures.refusal_body(large))
+        self.write(frame(_FAILURE, call=number, body=encoded))
 
     def write(self, data: bytes) -> None:
         if not self._out:
@@ -289,8 +307,6 @@ class ServerConnection(asyncio.Protocol):
                 self._transport.write(b"".join(out))
 
 
-_PAUSED = math.inf
-"""End of a stream that waits for its reader."""
 _ANSWERED = -math.inf
 """End of a call whose caller has been told already."""
 

@@ -74,7 +74,7 @@ class Workers(Generic[W]):
                     if queue and not self._is_scheduled:
                         self._schedule()
                     return
-            if len(idle) >= MAX_IDLE:
+            if self._is_closed or len(idle) >= MAX_IDLE:
                 return
             waiting: asyncio.Future[None] = loop.create_future()
             idle.append(waiting)

@@ -94,7 +94,10 @@ def status(context: click.Context, json_: bool) -> None:
 
     found = asyncio.run(run())
     if json_:
-        rows = [{"module": each.module, "current": each.current, "head": each.head, "missing": [str(m) for m in each.missing]} for each in found]
+        rows = [
+            {"module": each.module, "current": each.current, "head": each.head, "missing": [str(m) for m in each.missing]}
+            for each in found
+        ]
         click.echo(json.dumps(rows, indent=2))
     else:
         for each in found:

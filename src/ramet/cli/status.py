@@ -12,7 +12,7 @@ from ramet.cli.application import current
 from ramet.errors import ConfigError
 from ramet.kit.near import did_you_mean
 from ramet.model.control import Status
-from ramet.operate.folder import FleetRecord
+from ramet.model.launch import FleetRecord
 from ramet.operate.looking import as_json, is_running, look
 
 NOT_RUNNING = 1

@@ -12,10 +12,10 @@ import click
 
 from ramet.cli.application import Current, current
 from ramet.errors import ConfigError
+from ramet.model.launch import FleetRecord
 from ramet.observe import logs
 from ramet.operate import files
 from ramet.operate.fleet import Fleet
-from ramet.operate.folder import FleetRecord
 from ramet.operate.looking import is_running
 
 START_S = 180.0
@@ -83,7 +83,13 @@ def _detach(here: Current, topology: str | None, port: int) -> None:
     with log.open("ab") as output:
         begin = output.tell()
         child = subprocess.Popen(  # noqa: S603  (our own command)
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd=here.file.parent, env=os.environ
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            cwd=here.file.parent,
+            env=os.environ,
         )
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit, urlunsplit
 
 READ_ONLY = {"default_transaction_read_only": "on"}
-"""A session reads; what writes says so in its BEGIN. So a read needs no BEGIN to be safe, and the server refuses what slips through."""
+"""A session reads; what writes says so in its BEGIN. So a read needs no BEGIN to be safe, and the server refuses what slips
+through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,5 @@
 """Alembic on a connection of ours. Loaded by `migrations.up` alone (extra `migrations`)."""
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,12 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from ramet.data import driver, errors
-from ramet.data.revisions import Revision
 from ramet.data.statements import is_script
 
 
-async def upgrade(
-    connection: driver.Driver, folder: Path, schema: str, version_table: str, missing: Mapping[str, Revision], done: Callable[[Revision], None]
-) -> None:
-    """Apply all up to the head, each in a transaction of its own. `done` is told of each after its commit; SQLAlchemy's errors."""
+async def upgrade(connection: driver.Driver, folder: Path, schema: str, version_table: str, revision: str) -> None:
+    """Apply one revision, whose ancestors are applied, in a transaction. Raises SQLAlchemy's errors, and what the migration
+    raises."""
 
     async def creator(*_: Any, **__: Any) -> Scripted:
         return Scripted(connection)
@@ -27,40 +24,23 @@ async def upgrade(
     engine = create_async_engine("postgresql+asyncpg://", async_creator=creator, poolclass=NullPool)
     try:
         async with engine.connect() as opened:
-            await opened.run_sync(_upgrade, folder, schema, version_table, missing, done)
+            await opened.run_sync(_upgrade, folder, schema, version_table, revision)
     finally:
         await engine.dispose()
 
 
-def _upgrade(
-    connection: Connection, folder: Path, schema: str, version_table: str, missing: Mapping[str, Revision], done: Callable[[Revision], None]
-) -> None:
+def _upgrade(connection: Connection, folder: Path, schema: str, version_table: str, revision: str) -> None:
     script = ScriptDirectory(str(folder))
-    pending: list[Revision] = []
 
     def steps(current: Any, _context: Any) -> Any:
-        return script._upgrade_revs("head", current)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (what Alembic's own `upgrade` command passes)
+        return script._upgrade_revs(revision, current)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (what Alembic's own `upgrade` command passes)
 
-    def committed() -> None:
-        while pending:
-            done(pending.pop(0))
-
-    def applied(*, step: Any, **_: Any) -> None:
-        # Called inside of the step's transaction, so the one before it is committed by now.
-        committed()
-        pending.append(missing[step.up_revision_id])
-
-    with EnvironmentContext(Config(), script, fn=steps, destination_rev="head") as environment:
+    with EnvironmentContext(Config(), script, fn=steps, destination_rev=revision) as environment:
         environment.configure(
-            connection=connection,
-            version_table=version_table,
-            version_table_schema=schema,
-            transaction_per_migration=True,
-            on_version_apply=applied,
+            connection=connection, version_table=version_table, version_table_schema=schema, transaction_per_migration=True
         )
         with environment.begin_transaction():
             environment.run_migrations()
-    committed()
 
 
 class Scripted:
@@ -75,7 +55,7 @@ class Scripted:
     async def prepare(self, query: str, *, name: str | None = None) -> Any:
         return Script(self._connection, query) if is_script(query) else await self._connection.prepare(query, name=name)
 
-    async def close(self, *, timeout: float | None = None) -> None:
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109  (asyncpg\'s parameter)
         """Not SQLAlchemy's to close: it holds the advisory lock."""
 
 

@@ -1,6 +1,7 @@
 """Whether all instances together may open more connections than the server has. Pure; asked before anything is started.
 
-Each instance has a pool for each module with a database, since each module logs in as its own role. Found out late, the mistake looks
+Each instance has a pool for each module with a database, since each module logs in as its own role. Found out late, the
+mistake looks
 like an outage: the server refuses whoever comes last, which is the instance that was started to help.
 """
 
@@ -51,7 +52,8 @@ def check(server: Server, demands: Iterable[Demand]) -> int:
         raise OverBudget(
             f"{wanted} connections may be wanted, and {server.name} has {server.available} for instances"
             f" ({server.max_connections} less {server.reserve} in reserve)\n{_terms(demands)}",
-            hint=f"at most {fitting(server, demands)} connections in each pool, or max_connections = {wanted + server.reserve} on the server",
+            hint=f"at most {fitting(server, demands)} connections in each pool,"
+            f" or max_connections = {wanted + server.reserve} on the server",
         )
     return wanted
 
@@ -65,7 +67,8 @@ def fitting(server: Server, demands: Sequence[Demand]) -> int:
 def _terms(demands: Sequence[Demand]) -> str:
     width = max((len(f"{demand.service}/{demand.module}") for demand in demands), default=0)
     return "\n".join(
-        f"  {demand.service + '/' + demand.module:<{width}}  {_instances(demand)} x {demand.max_connections} = {demand.total}" for demand in demands
+        f"  {demand.service + '/' + demand.module:<{width}}  {_instances(demand)} x {demand.max_connections} = {demand.total}"
+        for demand in demands
     )
 
 

@@ -1,11 +1,11 @@
-"""What a running `once` call has done about its key, and the ledger's statements. Light: `import ramet` loads this. See `once`."""
+"""What a running `once` call has done about its key, and the ledger's statements. Light: `import ramet` loads this. See
+`once`."""
 
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
 from ramet.data.errors import BlockMisuse
-
 
 LEDGER_TABLE = """\
 CREATE TABLE IF NOT EXISTS ramet_once (

@@ -1,22 +1,26 @@
 """One connection to the server, and the way of a statement over it.
 
-Theory of operation. A session is read-only by default (`address.READ_ONLY`), so a read is one round trip with nothing around it. What
-writes sends a *prefix* in the same packet as its first statement: `BEGIN READ WRITE` for a block, `SET transaction_read_only = off` for
-a single statement. The prefix is Parse, Bind, Execute without a Sync, so the server runs it first and answers all together; asyncpg takes
-the additional BindComplete and CommandComplete for parts of the statement's own answer. A block thus costs two round trips, not three:
+Theory of operation. A session is read-only by default (`address.READ_ONLY`), so a read is one round trip with nothing around
+it. What writes sends a *prefix* in the same packet as its first statement: `BEGIN READ WRITE` for a block, `SET
+transaction_read_only = off` for a single statement. The prefix is Parse, Bind, Execute without a Sync, so the server runs it
+first and answers all together; asyncpg takes the additional BindComplete and CommandComplete for parts of the statement's own
+answer. A block thus costs two round trips, not three:
 
     idle ──(pool gives it out; a block sets `prefix`)──> held ──(first statement: prefix + statement)──> in a transaction
       ^                                                   │                                                   │
       └──────(no statement: nothing to end)───────────────┴────────────────(COMMIT or ROLLBACK)───────────────┘
 
-`flaws` says what keeps a connection from being given out again as it is: a cancelled statement, a session with settings left behind.
-Zero is clean, which is nearly always; the pool mends the others. A statement that is prepared here for the first time leaves
+`flaws` says what keeps a connection from being given out again as it is: a cancelled statement, a session with settings left
+behind. Zero is clean, which is nearly always; the pool mends the others. A statement that is prepared here for the first time
+leaves
 the server in an implicit transaction until the next Sync, in which no prefix may come: hence `_learn`.
 
-A failed statement raises one of `ramet.data.errors`, with asyncpg's as the cause. A cancelled one leaves at once; the server is told.
+A failed statement raises one of `ramet.data.errors`, with asyncpg's as the cause. A cancelled one leaves at once; the server
+is told.
 """
 
 import asyncio
+import contextlib
 import math
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -46,7 +50,8 @@ RETIRED = 128
 UNUSABLE = CONNECTION | LOST | RETIRED
 
 RESET = (
-    "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES"
+    "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); "
+    "DISCARD TEMP; DISCARD SEQUENCES"
 )
 """DISCARD ALL without DEALLOCATE and PLANS: our own prepared statements stay."""
 
@@ -69,7 +74,9 @@ def prefix(text: str, *, is_transaction: bool, writes: bool) -> Prefix:
     parse = b"\0" + text.encode() + b"\0\0\0"
     bind = b"\0\0" + b"\0\0" * 3
     execute = b"\0" + b"\0\0\0\0"
-    message = b"".join(kind + (len(body) + 4).to_bytes(4, "big") + body for kind, body in ((b"P", parse), (b"B", bind), (b"E", execute)))
+    message = b"".join(
+        kind + (len(body) + 4).to_bytes(4, "big") + body for kind, body in ((b"P", parse), (b"B", bind), (b"E", execute))
+    )
     return Prefix(text, message, is_transaction, writes)
 
 
@@ -114,12 +121,14 @@ class Statement:
 class Connection:
     """driver: asyncpg's own. prefix: sent with the next statement. may_have_run: what is said of a failure now.
 
-    context, series, used_at: of the last statement, for those who ask who holds it. opened_at, used_at, held_since: monotonic seconds.
+    context, series, used_at: of the last statement, for those who ask who holds it. opened_at, used_at, held_since: monotonic
+    seconds.
     """
 
     __slots__ = (
-        "_alarm", "_begins", "_bind_execute", "_commits", "_current_task", "_finish", "_pid", "_prepared", "_prepares", "_query", "_rollbacks", "_texts", "_write",
-        "cancelling", "context", "deadline", "driver", "flaws", "held_since", "may_have_run", "opened_at", "prefix", "series", "task", "used_at",
+        "_alarm", "_begins", "_bind_execute", "_commits", "_current_task", "_finish", "_pid", "_prepared", "_prepares",
+        "_query", "_rollbacks", "_texts", "_write", "cancelling", "context", "deadline", "driver", "flaws", "held_since",
+        "may_have_run", "opened_at", "prefix", "series", "task", "used_at",
     )  # fmt: skip
 
     def __init__(self, opened: Driver, alarm: Alarm, texts: Texts, finish: Callable[..., None]) -> None:
@@ -133,7 +142,9 @@ class Connection:
         self._query = opened.wire.query
         self._write = opened.write
         self._prepared: dict[str, Statement] = {}
-        self._begins, self._commits, self._rollbacks, self._prepares = map(texts.series, ("BEGIN", "COMMIT", "ROLLBACK", "PREPARE"))
+        self._begins, self._commits, self._rollbacks, self._prepares = map(
+            texts.series, ("BEGIN", "COMMIT", "ROLLBACK", "PREPARE")
+        )
         self.task: asyncio.Task[Any] | None = None
         self.deadline = math.inf
         self.cancelling = -1
@@ -208,7 +219,8 @@ class Connection:
         await self.run(known.series, self.driver.wire.bind_execute_many(known.state, args, "", None, False))
 
     async def run(self, series: Series, operation: Coroutine[Any, Any, Any]) -> Any:
-        """Await one message sequence: within the deadline, with its record, its errors as ours. Every statement goes through here."""
+        """Await one message sequence: within the deadline, with its record, its errors as ours. Every statement goes through
+        here."""
         context = current.get()
         now = monotonic()
         deadline = context.deadline
@@ -242,7 +254,9 @@ class Connection:
 
     def _not_now(self, series: Series) -> Exception:
         if self.task is not None:
-            return errors.BlockMisuse("two tasks use one block at the same time", hint="one block for each task, or one statement after the other")
+            return errors.BlockMisuse(
+                "two tasks use one block at the same time", hint="one block for each task, or one statement after the other"
+            )
         return errors.StatementDeadline(f"no time was left for {series.labels['summary']}", may_have_run=False)
 
     def _failed(self, error: BaseException, *, has_prefix: bool) -> BaseException:
@@ -273,7 +287,10 @@ class Connection:
         """Prepare a statement, with the prefix out of its way: a block's before it, a single statement's after it."""
         series, facts = self._texts.of(query)
         if facts.controls:
-            raise errors.BlockMisuse(f"{facts.controls} in a statement: a transaction begins and ends with its block", hint="`async with db.write(...) as tx:`; a savepoint is `tx.transaction()`")
+            raise errors.BlockMisuse(
+                f"{facts.controls} in a statement: a transaction begins and ends with its block",
+                hint="`async with db.write(...) as tx:`; a savepoint is `tx.transaction()`",
+            )
         await self.begin_now()
         waiting, self.prefix = self.prefix, None
         prepared = await self.run(self._prepares, self.driver.prepare(query))
@@ -326,10 +343,9 @@ class Connection:
         if self.flaws & UNUSABLE or self.driver.is_closed():
             raise errors.DatabaseUnavailable("the connection is to be closed")
         if not self.driver.is_in_transaction():
-            try:
-                await self.driver.execute("SELECT")  # waits for a cancellation under way, ends an implicit transaction, finds a dead peer
-            except driver.PostgresError:
-                pass  # the cancelled statement was the first of its block, which is ended now
+            with contextlib.suppress(driver.PostgresError):  # the cancelled statement was the first of its block, ended below
+                # This waits for a cancellation under way, ends an implicit transaction, and finds a dead peer.
+                await self.driver.execute("SELECT")
         if self.driver.is_in_transaction():
             await self.driver.execute("ROLLBACK")
         if self.flaws & SESSION:

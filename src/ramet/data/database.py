@@ -1,10 +1,10 @@
 """The handle that a module's author holds: `db = module.database(key="author_id")`. Light: `import ramet` loads this.
 
-It is made at import and knows nothing of servers; an instance that hosts the module binds it. Shards and replicas are chosen behind
-it, which is why a database with a key is asked with the key while it has one shard.
+It is made at import and knows nothing of servers; an instance that hosts the module binds it. Shards and replicas are chosen
+behind it, which is why a database with a key is asked with the key while it has one shard.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar, overload
 
@@ -38,7 +38,11 @@ class Database:
 
     def __repr__(self) -> str:
         key = f" by {self.key}" if self.key else ""
-        return f"<Database of {self.module}{key}: {self._opened.pool!r}>" if self._opened else f"<Database of {self.module}{key}, not bound>"
+        return (
+            f"<Database of {self.module}{key}: {self._opened.pool!r}>"
+            if self._opened
+            else f"<Database of {self.module}{key}, not bound>"
+        )
 
     def bind(self, opened: Opened, run: Run) -> None:
         """Use this from now on. `ramet.data.opening` calls it."""
@@ -82,20 +86,22 @@ class Database:
             raise self._misuse("write", key)
         return Transaction(opened, opened.begin_write[None] if isolation is None else self._begin(opened.begin_write, isolation))
 
-    async def run(self, work: Callable[[Transaction], Awaitable[T]], *, key: Any = _NO_KEY, isolation: Isolation | None = None) -> T:
+    async def run(
+        self, work: Callable[[Transaction], Awaitable[T]], *, key: Any = _NO_KEY, isolation: Isolation | None = None
+    ) -> T:
         """A write block that may be run again: `await db.run(work, key=..., isolation="serializable")`.
 
-        `work(tx)` is run in a transaction, and again in a new one on a serialization failure or a deadlock, after a jittered pause,
-        while the deadline allows. The only form that repeats: what may run twice is a function and looks like one, its result comes back
-        with a type, and nothing of a try that was undone can leak into the next by a variable of the surrounding code unless it says
-        `nonlocal`. So `work` touches nothing but `tx`.
+        `work(tx)` is run in a transaction, and again in a new one on a serialization failure or a deadlock, after a jittered
+        pause, while the deadline allows. The only form that repeats: what may run twice is a function and looks like one, its
+        result comes back with a type, and nothing of a try that was undone can leak into the next by a variable of the
+        surrounding code unless it says `nonlocal`. So `work` touches nothing but `tx`.
         """
         self.write(key, isolation=isolation)
         assert self._run is not None
         return await self._run(lambda: self.write(key, isolation=isolation), work)
 
     @asynccontextmanager
-    async def session(self, key: Any = _NO_KEY, *, isolation: Isolation | None = None, **options: Any) -> AsyncIterator[Any]:
+    async def session(self, key: Any = _NO_KEY, *, isolation: Isolation | None = None, **options: Any) -> AsyncGenerator[Any]:
         """An SQLAlchemy AsyncSession in a write block: flushed and committed when it ends. options: of AsyncSession.
 
         Its errors are SQLAlchemy's own. Needs the extra `sqlalchemy`. The block itself is `session.info["tx"]`.
@@ -113,10 +119,12 @@ class Database:
     def _not_bound(self) -> DatabaseNotBound:
         return DatabaseNotBound(
             f"the database of `{self.module}` is not open in this process",
-            hint="an instance that hosts the module opens it; in a script or test, `ramet.data.opening.open_database(db, address)`",
+            hint="an instance that hosts the module opens it; in a script, `ramet.data.opening.open_database(db, address)`",
         )
 
     def _begin(self, known: Any, isolation: str) -> Any:
         if isolation not in known:
-            raise BlockMisuse(f"there is no isolation level {isolation!r}", hint=f"one of {', '.join(level for level in known if level)}")
+            raise BlockMisuse(
+                f"there is no isolation level {isolation!r}", hint=f"one of {', '.join(level for level in known if level)}"
+            )
         return known[isolation]

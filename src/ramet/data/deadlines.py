@@ -1,8 +1,9 @@
 """One timer for all statements under way on a loop's connections, in place of one for each.
 
-A driver's timer costs 1.5 us for each statement, of some 17, to set and to cancel what nearly never fires. Here a statement writes its
-deadline and its task where `Alarm` finds them, which costs two attributes; the timer is moved only for a deadline nearer than all
-before. When it fires, it cancels the tasks that are late, as asyncio.timeout would, and goes to sleep until the next.
+A driver's timer costs 1.5 us for each statement, of some 17, to set and to cancel what nearly never fires. Here a statement
+writes its deadline and its task where `Alarm` finds them, which costs two attributes; the timer is moved only for a deadline
+nearer than all before. When it fires, it cancels the tasks that are late, as asyncio.timeout would, and goes to sleep until
+the next.
 """
 
 import asyncio
@@ -74,7 +75,8 @@ class Alarm:
 
 
 def is_ours(timed: Timed, task: Task) -> bool:
-    """Whether the CancelledError that has arrived is the alarm's alone. Takes the alarm's request back, as asyncio.timeout does."""
+    """Whether the CancelledError that has arrived is the alarm's alone. Takes the alarm's request back, as asyncio.timeout
+    does."""
     if timed.cancelling < 0:
         return False
     before, timed.cancelling = timed.cancelling, -1

@@ -9,7 +9,7 @@ pays for the record and the pool.
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
-import asyncpg
+import asyncpg  # pyright: ignore[reportMissingTypeStubs]  (it ships none; `Driver` below is what we use)
 
 _asyncpg: Any = asyncpg
 PostgresError: type[Exception] = _asyncpg.PostgresError
@@ -28,7 +28,9 @@ class Wire(Protocol):
     def bind_execute(
         self, state: Any, args: Sequence[Any], portal_name: str, limit: int, return_extra: bool, timeout: float | None, /
     ) -> Coroutine[Any, Any, Any]: ...
-    def bind_execute_many(self, state: Any, args: Iterable[Any], portal_name: str, timeout: float | None, return_rows: bool, /) -> Coroutine[Any, Any, Any]: ...
+    def bind_execute_many(
+        self, state: Any, args: Iterable[Any], portal_name: str, timeout: float | None, return_rows: bool, /
+    ) -> Coroutine[Any, Any, Any]: ...
     def query(self, query: str, timeout: float | None, /) -> Coroutine[Any, Any, str]: ...
 
 
@@ -52,7 +54,9 @@ class Driver(Protocol):
     def execute(self, query: str, /) -> Coroutine[Any, Any, str]: ...
     def fetch(self, query: str, /, *args: Any) -> Coroutine[Any, Any, list[Any]]: ...
     def fetchval(self, query: str, /, *args: Any) -> Coroutine[Any, Any, Any]: ...
-    def copy_records_to_table(self, table_name: str, /, *, records: Any, columns: Any, schema_name: Any) -> Coroutine[Any, Any, str]: ...
+    def copy_records_to_table(
+        self, table_name: str, /, *, records: Any, columns: Any, schema_name: Any
+    ) -> Coroutine[Any, Any, str]: ...
     def cursor(self, query: str, /, *args: Any) -> Awaitable[Cursor]: ...
     def add_termination_listener(self, callback: Callable[[Any], None], /) -> None: ...
     def get_server_pid(self) -> int: ...
@@ -68,7 +72,7 @@ class Session(_Base):
     __slots__ = ("wire", "write")
 
     def __init__(self, protocol: Any, transport: Any, *rest: Any, **more: Any) -> None:
-        super().__init__(protocol, transport, *rest, **more)
+        super().__init__(protocol, transport, *rest, **more)  # pyright: ignore[reportUnknownMemberType]  (of asyncpg)
         self.wire = protocol
         self.write = transport.write
 
@@ -82,15 +86,17 @@ def state_of(prepared: Prepared) -> Any:
     return prepared._state  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001  (see above)
 
 
-async def connect(dsn: str, *, timeout: float, server_settings: Mapping[str, str], statement_cache_size: int = 100, **options: Any) -> Driver:
+async def connect(
+    dsn: str, *, timeout_s: float, server_settings: Mapping[str, str], statement_cache_size: int = 100, **options: Any
+) -> Driver:
     """Raises asyncpg's own errors, OSError and TimeoutError."""
     made = await _asyncpg.connect(
         dsn,
-        timeout=timeout,
+        timeout=timeout_s,
         server_settings=dict(server_settings),
         statement_cache_size=statement_cache_size,
         max_cached_statement_lifetime=0,
         connection_class=Session,
         **options,
     )
-    return cast(Driver, made)
+    return cast("Driver", made)

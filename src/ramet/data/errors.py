@@ -141,7 +141,8 @@ class OverBudget(ConfigError):
 
 
 class MigrationFailed(RametError):
-    """revision: the one that failed; those before it are applied. statement: the text that the server refused, empty if it was none."""
+    """revision: the one that failed; those before it are applied. statement: the text that the server refused, empty if it
+    was none."""
 
     code = "RM531"
 

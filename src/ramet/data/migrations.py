@@ -1,9 +1,11 @@
-"""Bring a module's database up to date, and tell whether it is. One verb a function: `up`, `status`, `verify`; `new` is in `revisions`.
+"""Bring a module's database up to date, and tell whether it is. One verb a function: `up`, `status`, `verify`; `new` is in
+`revisions`.
 
-`up` runs Alembic over the module's own role, so a migration can reach nothing but the module's schema. Around it is an advisory lock of
-the session: of two migrators the second waits, and then finds nothing to do. Each migration is a transaction. One that fails leaves the
-version before it. Each statement waits for a table's lock for 5 s at most, since everyone else queues behind it meanwhile; then the
-migration is undone and tried again, after a pause in which the others get on.
+`up` runs Alembic over the module's own role, so a migration can reach nothing but the module's schema. Around it is an
+advisory lock of
+the session: of two migrators the second waits, and then finds nothing to do. Each migration is a transaction. One that fails
+leaves the version before it. Each statement waits for a table's lock for 5 s at most, since everyone else queues behind it
+meanwhile; then the migration is undone and tried again, after a pause in which the others get on.
 
 Alembic is synchronous and works by a global `op`, so one migrator at a time runs in a process, in SQLAlchemy's `run_sync`.
 """
@@ -37,10 +39,11 @@ Report = Callable[[Revision], None]
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """current: what the database has, None for nothing. missing: what it lacks, in order. is_ahead: it has one that this code does not know."""
+    """current: what the database has, empty for nothing. missing: what it lacks, in order. is_ahead: it has one that this
+    code does not know."""
 
     module: str
-    current: str | None
+    current: tuple[str, ...]
     head: str | None
     missing: tuple[Revision, ...]
     is_ahead: bool
@@ -54,7 +57,7 @@ async def status(module: str, folder: Path, address: Address) -> Status:
         current = await _current(connection, address.schema)
     finally:
         await connection.close(timeout=5.0)
-    return Status(module, current, history.head, history.missing(current), current is not None and not history.knows(current))
+    return Status(module, current, history.head, history.missing(current), history.is_behind(current))
 
 
 async def verify(module: str, folder: Path, address: Address) -> Status:
@@ -65,7 +68,8 @@ async def verify(module: str, folder: Path, address: Address) -> Status:
     found = await status(module, folder, address)
     if found.missing:
         raise errors.MigrationsPending(
-            f"the database of `{module}` is at {found.current or 'nothing'} and lacks {len(found.missing)}: {', '.join(map(str, found.missing))}",
+            f"the database of `{module}` is at {', '.join(found.current) or 'nothing'}"
+            f" and lacks {len(found.missing)}: {', '.join(map(str, found.missing))}",
             where=str(folder),
             hint=f"ramet migrate up {module}",
         )
@@ -99,38 +103,38 @@ async def up(
         connection = await _connect(address, lock_timeout=f"{round(lock_timeout_s * 1000)}ms")
         try:
             await _lock(connection, module, address.schema, wait_s, sleep)
-            for attempt in range(1, max_attempts + 1):
+            attempt = 1
+            while True:
                 missing = history.missing(await _current(connection, address.schema))
                 try:
                     await _apply(connection, folder, address.schema, missing, note)
-                    return applied
                 except errors.MigrationLocked:
                     if attempt == max_attempts:
                         raise
-                await sleep(min(LONGEST_PAUSE_S, 2.0**attempt / 2) * (0.5 + random.random() / 2))  # noqa: S311  (spreads retries, guards nothing)
-            return applied
+                else:
+                    return applied
+                attempt += 1
+                await sleep(min(LONGEST_PAUSE_S, 2.0**attempt / 4) * (0.5 + random.random() / 2))  # noqa: S311  (spreads retries, guards nothing)
         finally:
             await connection.close(timeout=5.0)
 
 
-async def _apply(connection: driver.Driver, folder: Path, schema: str, missing: tuple[Revision, ...], note: Report) -> None:
+async def _apply(connection: driver.Driver, folder: Path, schema: str, missing: tuple[Revision, ...], done: Report) -> None:
     if not missing:
         return
-    waiting = list(missing)
-
-    def done(revision: Revision) -> None:
-        waiting.remove(revision)
-        note(revision)
-
     # Deferred: Alembic and SQLAlchemy are for whoever migrates; an instance that verifies does without.
     try:
         from ramet.data import alembic
     except ModuleNotFoundError as error:
-        raise errors.MigrationFailed(f"{error.name} is not installed", revision=missing[0].id, hint="pip install 'ramet[migrations]'") from error
-    try:
-        await alembic.upgrade(connection, folder, schema, VERSION_TABLE, {revision.id: revision for revision in missing}, done)
-    except Exception as error:
-        raise _failure(error, waiting[0]) from error
+        raise errors.MigrationFailed(
+            f"{error.name} is not installed", revision=missing[0].id, hint="pip install 'ramet[migrations]'"
+        ) from error
+    for revision in missing:
+        try:
+            await alembic.upgrade(connection, folder, schema, VERSION_TABLE, revision.id)
+        except Exception as error:
+            raise _failure(error, revision) from error
+        done(revision)
 
 
 def _failure(error: Exception, revision: Revision) -> Exception:
@@ -140,10 +144,16 @@ def _failure(error: Exception, revision: Revision) -> Exception:
     statement = statement_at(str(getattr(error, "statement", "") or ""), getattr(cause, "position", None))
     ours = refusals.ours(cause)
     if isinstance(ours, errors.LockNotAvailable):
-        return errors.MigrationLocked(f"{revision} could not get a lock: {ours.message}", where=str(revision.path), hint="what runs for so long? SELECT * FROM pg_stat_activity")
+        return errors.MigrationLocked(
+            f"{revision} could not get a lock: {ours.message}",
+            where=str(revision.path),
+            hint="what runs for so long? SELECT * FROM pg_stat_activity",
+        )
     said = ours.message if isinstance(ours, errors.DatabaseError) else f"{type(error).__name__}: {error}"
     shown = f"\nin the statement: {statement}" if statement else ""
-    return errors.MigrationFailed(f"{revision} failed and was undone: {said}{shown}", revision=revision.id, statement=statement, where=str(revision.path))
+    return errors.MigrationFailed(
+        f"{revision} failed and was undone: {said}{shown}", revision=revision.id, statement=statement, where=str(revision.path)
+    )
 
 
 def statement_at(script: str, position: str | None) -> str:
@@ -158,26 +168,36 @@ def statement_at(script: str, position: str | None) -> str:
 
 async def _connect(address: Address, **settings: str) -> driver.Driver:
     try:
-        return await driver.connect(address.dsn, timeout=10.0, server_settings={**address.session_settings(is_read_only=False), **settings})
+        return await driver.connect(
+            address.dsn, timeout_s=10.0, server_settings={**address.session_settings(is_read_only=False), **settings}
+        )
     except (OSError, TimeoutError, driver.PostgresError, driver.InterfaceError) as error:
-        raise errors.DatabaseUnavailable(f"cannot connect to {address}: {error or 'no answer within 10 s'}", hint="is the server running, and is the role provisioned?") from error
+        raise errors.DatabaseUnavailable(
+            f"cannot connect to {address}: {error or 'no answer within 10 s'}",
+            hint="is the server running, and is the role provisioned?",
+        ) from error
 
 
-async def _current(connection: driver.Driver, schema: str) -> str | None:
+async def _current(connection: driver.Driver, schema: str) -> tuple[str, ...]:
     table = f"{quote(schema)}.{VERSION_TABLE}"
     if await connection.fetchval("SELECT to_regclass($1)", table) is None:
-        return None
-    return await connection.fetchval(f"SELECT version_num FROM {table}")  # noqa: S608  (quoted above)
+        return ()
+    return tuple(row[0] for row in await connection.fetch(f"SELECT version_num FROM {table} ORDER BY 1"))  # noqa: S608  (quoted above)
 
 
-async def _lock(connection: driver.Driver, module: str, schema: str, wait_s: float, sleep: Callable[[float], Awaitable[None]]) -> None:
+async def _lock(
+    connection: driver.Driver, module: str, schema: str, wait_s: float, sleep: Callable[[float], Awaitable[None]]
+) -> None:
     """By asking again and again: a wait inside of the server would be cut off by lock_timeout, and hold back vacuum."""
     clock = asyncio.get_running_loop().time
     until = clock() + wait_s
     key = zlib.crc32(schema.encode()) - 2**31
     while not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", _LOCK_CLASS, key):
         if clock() >= until:
-            raise errors.MigrationLocked(f"another migrator of `{module}` was at work for more than {wait_s:g} s", hint="SELECT * FROM pg_locks WHERE locktype = 'advisory'")
+            raise errors.MigrationLocked(
+                f"another migrator of `{module}` was at work for more than {wait_s:g} s",
+                hint="SELECT * FROM pg_locks WHERE locktype = 'advisory'",
+            )
         await sleep(0.1)
 
 
@@ -186,5 +206,3 @@ _locks: "WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]" = WeakKeyDi
 
 def _one_at_a_time() -> asyncio.Lock:
     return _locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
-
-

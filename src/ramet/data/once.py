@@ -1,12 +1,14 @@
 """The durable ledger of `once` calls: `ramet_once` in the module's own schema.
 
-What is promised. A `once` call has its effect at most once, however often it is asked for under one key, by whom, at which instance,
-and whatever dies in between. Whoever repeats it gets the outcome of the run that had the effect: its result, its failure, or its error.
+What is promised. A `once` call has its effect at most once, however often it is asked for under one key, by whom, at which
+instance, and whatever dies in between. Whoever repeats it gets the outcome of the run that had the effect: its result, its
+failure, or its error.
 
-How. The call's first write block inserts (call, key) before anything else, so the key commits with the effect or vanishes with it.
-The primary key does the rest: a second run of the same call waits in that INSERT for the first to commit, and then ends (`Replay`), or
-finds that the first was rolled back, and is the one. The outcome follows in a statement of its own when the function has returned,
-since no one knows it sooner; `tx.result(value)` writes it with the effect's own commit. A repetition finds
+How. The call's first write block inserts (call, key) before anything else, so the key commits with the effect or vanishes
+with it. The primary key does the rest: a second run of the same call waits in that INSERT for the first to commit, and then
+ends (`Replay`), or finds that the first was rolled back, and is the one. The outcome follows in a statement of its own when
+the function has returned, since no one knows it sooner; `tx.result(value)` writes it with the effect's own commit. A
+repetition finds
 
     nothing                     the call did not run, or was undone: it runs now
     the key and an outcome      that is the answer
@@ -78,7 +80,9 @@ class DurableLedger:
 
     async def purge(self, *, older_than_s: float = KEPT_S) -> int:
         """Forget outcomes by age. Returns how many."""
-        tag = await self._write("DELETE FROM ramet_once WHERE created < clock_timestamp() - $1 * interval '1 second'", older_than_s)
+        tag = await self._write(
+            "DELETE FROM ramet_once WHERE created < clock_timestamp() - $1 * interval '1 second'", older_than_s
+        )
         return int(tag.rpartition(" ")[2])
 
     async def _once(self, call: str, key: str, work: Callable[[], Awaitable[Any]]) -> Any:
@@ -119,7 +123,9 @@ class DurableLedger:
             await self._write(RESULT, claim.call, claim.key, data)
         except (errors.DatabaseError, errors.StatementDeadline) as error:
             # The effect is there and this caller can be told the outcome; only a repetition will not learn it.
-            logger.warning("once.outcome_not_stored", extra={"call": claim.call, "key": claim.key, "error_type": type(error).__name__})
+            logger.warning(
+                "once.outcome_not_stored", extra={"call": claim.call, "key": claim.key, "error_type": type(error).__name__}
+            )
 
     async def _outcome_of(self, call: str, key: str) -> Any:
         pause_s = FIRST_PAUSE_S
@@ -128,7 +134,9 @@ class DurableLedger:
             if row is not None and row["result"] is not None:
                 return self._answer(call, bytes(row["result"]))
             if row is None or row["is_overdue"]:
-                raise errors.OutcomeUnknown(f"it ran under the key {key}, and its outcome was not stored", may_have_run=True, call=call)
+                raise errors.OutcomeUnknown(
+                    f"it ran under the key {key}, and its outcome was not stored", may_have_run=True, call=call
+                )
             await self._sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 

@@ -20,12 +20,18 @@ _LEVELS: dict[str | None, str] = {
     "repeatable_read": " ISOLATION LEVEL REPEATABLE READ",
     "serializable": " ISOLATION LEVEL SERIALIZABLE",
 }
-_BEGIN_WRITE: Mapping[str | None, Prefix] = {level: prefix(f"BEGIN{text} READ WRITE", is_transaction=True, writes=True) for level, text in _LEVELS.items()}
-_BEGIN_READ: Mapping[str | None, Prefix] = {level: prefix(f"BEGIN{text} READ ONLY", is_transaction=True, writes=False) for level, text in _LEVELS.items() if level}
+_BEGIN_WRITE: Mapping[str | None, Prefix] = {
+    level: prefix(f"BEGIN{text} READ WRITE", is_transaction=True, writes=True) for level, text in _LEVELS.items()
+}
+_BEGIN_READ: Mapping[str | None, Prefix] = {
+    level: prefix(f"BEGIN{text} READ ONLY", is_transaction=True, writes=False) for level, text in _LEVELS.items() if level
+}
 _WRITE_ONCE = prefix("SET transaction_read_only = off", is_transaction=False, writes=True)
 
 
-async def open_database(database: Database, address: Address, *, limits: Limits | None = None, recorder: Recorder | None = None) -> Pool:
+async def open_database(
+    database: Database, address: Address, *, limits: Limits | None = None, recorder: Recorder | None = None
+) -> Pool:
     """Connect, and bind the handle. Whoever calls it closes the pool. Raises DatabaseUnavailable."""
     pool = Pool(address, module=database.module, limits=limits, recorder=recorder)
     await pool.open()
@@ -50,5 +56,8 @@ def _sqlalchemy() -> Any:
     try:
         from ramet.data import sqlalchemy
     except ModuleNotFoundError as error:
-        raise StatementRefused(f"the database was handed an SQLAlchemy statement or asked for a session, and {error.name} is not installed", hint="pip install 'ramet[sqlalchemy]'") from error
+        raise StatementRefused(
+            f"the database was handed an SQLAlchemy statement or asked for a session, and {error.name} is not installed",
+            hint="pip install 'ramet[sqlalchemy]'",
+        ) from error
     return sqlalchemy

@@ -1,18 +1,19 @@
 """The connections of one module to its database.
 
-Last in, first out: the connection used last is the warmest, and the ones at the bottom get old and are closed. A clean connection goes
-from hand to hand without a round trip; a flawed one (see `connection`) is mended by a task of the pool, out of the way of whoever
-gave it back. Taking one needs no `await` while one is free:
+Last in, first out: the connection used last is the warmest, and the ones at the bottom get old and are closed. A clean
+connection goes from hand to hand without a round trip; a flawed one (see `connection`) is mended by a task of the pool, out
+of the way of whoever gave it back. Taking one needs no `await` while one is free:
 
     closed ──connect──> idle ──take──> busy ──give──> idle, or straight to the oldest waiter
                           ^              └──give, flawed──> mending ──┐
-                          └───────────────────────────────────────────┴──cannot be mended──> closed, and a new one if somebody waits
+                          └───────────────────────────────────────────┴──beyond it──> closed, and a new one if somebody waits
 
-Whoever finds none free waits in a bounded queue, for at most the checkout timeout or until its deadline, and is then told who holds
-them. Everything here belongs to one event loop.
+Whoever finds none free waits in a bounded queue, for at most the checkout timeout or until its deadline, and is then told who
+holds them. Everything here belongs to one event loop.
 """
 
 import asyncio
+import contextlib
 import os
 import random
 from collections import deque
@@ -44,15 +45,18 @@ class Limits:
     checkout_s: float = 5.0
     """How long to wait for a free connection, in seconds, if the deadline is not nearer. As long as a call may take."""
     max_waiting: int = 1000
-    """Tasks that may wait for a connection; further ones are refused at once. At 1 ms a statement they wait for a second or less."""
+    """Tasks that may wait for a connection; further ones are refused at once. At 1 ms a statement they wait for a second or
+    less."""
     connect_s: float = 10.0
     """Time to connect and log in, in seconds."""
     lifetime_s: float = 3600.0
-    """Age at which a connection is replaced, in seconds, spread by a tenth. An hour: server memory of old sessions, moved addresses."""
+    """Age at which a connection is replaced, in seconds, spread by a tenth. An hour: server memory of old sessions, moved
+    addresses."""
     idle_s: float = 300.0
     """Idle time after which a connection above the minimum is closed, in seconds."""
     check_after_s: float = 30.0
-    """Idle time after which a connection is tried before it is given out, in seconds. Below the least common NAT timeout of a minute."""
+    """Idle time after which a connection is tried before it is given out, in seconds. Below the least common NAT timeout of a
+    minute."""
     mend_s: float = 5.0
     """Time for a cancelled statement to stop and a session to be reset, in seconds; then the connection is closed."""
 
@@ -64,7 +68,8 @@ class Limits:
 
 
 def connects_wanted(*, waiting: int, connecting: int, total: int, limits: Limits) -> int:
-    """How many more connections to open: one for each that waits, and no more than may be open. `total` counts those being opened."""
+    """How many more connections to open: one for each that waits, and no more than may be open. `total` counts those being
+    opened."""
     return max(0, min(waiting - connecting, limits.max_connections - total))
 
 
@@ -108,7 +113,9 @@ class Pool:
     def __repr__(self) -> str:
         s = self.statistics()
         state = "" if self._is_open else ", closed"
-        return f"<Pool {self.module}: {s['busy']} of {s['max']} connections busy, {s['idle']} idle, {s['waiting']} waiting{state}>"
+        return (
+            f"<Pool {self.module}: {s['busy']} of {s['max']} connections busy, {s['idle']} idle, {s['waiting']} waiting{state}>"
+        )
 
     def statistics(self) -> dict[str, int]:
         """Counts. open: connections now; busy: in somebody's hands, or being mended; the rest since the start."""
@@ -145,10 +152,8 @@ class Pool:
             self._discard(self._idle.pop())
         if self.all and drain_s > 0:
             self._emptied = asyncio.Event()
-            try:
+            with contextlib.suppress(TimeoutError):  # what is still under way is cut off below, and its tasks are told
                 await asyncio.wait_for(self._emptied.wait(), drain_s)
-            except TimeoutError:
-                pass  # what is still under way is cut off below, and its tasks are told
         for each in list(self.all):
             each.driver.terminate()
             self._forget(each)
@@ -210,7 +215,11 @@ class Pool:
             return
         self._counts["timed_out"] += 1
         if is_deadline:
-            future.set_exception(errors.StatementDeadline(f"the deadline passed while waiting for a connection; {self._holders()}", may_have_run=False))
+            future.set_exception(
+                errors.StatementDeadline(
+                    f"the deadline passed while waiting for a connection; {self._holders()}", may_have_run=False
+                )
+            )
         else:
             future.set_exception(self._exhausted(f"none was free for {waited_s:g} s"))
 
@@ -292,7 +301,10 @@ class Pool:
     async def _connect(self) -> driver.Driver:
         address = self.address
         return await driver.connect(
-            address.dsn, timeout=self.limits.connect_s, server_settings=address.session_settings(), statement_cache_size=address.statement_cache_size
+            address.dsn,
+            timeout_s=self.limits.connect_s,
+            server_settings=address.session_settings(),
+            statement_cache_size=address.statement_cache_size,
         )
 
     def _cannot_connect(self, error: BaseException) -> errors.DatabaseError:

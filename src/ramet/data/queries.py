@@ -1,10 +1,10 @@
 """What can be asked of a database: asyncpg's methods, on text or on SQLAlchemy statements. Light: `import ramet` loads this.
 
-    await db.read(key).fetchval("SELECT ...")            one statement, one round trip, no transaction around it
-    async with db.read(key) as tx:                       statements that only read, each with its own snapshot
-    async with db.read(key, isolation="repeatable_read") as tx:      one snapshot for all
-    await db.write(key).fetchrow("INSERT ...")           one statement, committed by itself
-    async with db.write(key) as tx:                      a transaction
+await db.read(key).fetchval("SELECT ...")            one statement, one round trip, no transaction around it
+async with db.read(key) as tx:                       statements that only read, each with its own snapshot
+async with db.read(key, isolation="repeatable_read") as tx:      one snapshot for all
+await db.write(key).fetchrow("INSERT ...")           one statement, committed by itself
+async with db.write(key) as tx:                      a transaction
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
@@ -115,5 +115,7 @@ class Statements:
 
 def _parameters(args: Sequence[Any]) -> Any:
     if len(args) > 1:
-        raise BlockMisuse("an SQLAlchemy statement takes its parameters as one mapping", hint="tx.fetch(statement, {'slug': slug})")
+        raise BlockMisuse(
+            "an SQLAlchemy statement takes its parameters as one mapping", hint="tx.fetch(statement, {'slug': slug})"
+        )
     return args[0] if args else None

@@ -1,8 +1,8 @@
 """`db.read(...)` at the default isolation. Light: `import ramet` loads this.
 
-No BEGIN is sent: under READ COMMITTED each statement sees what was committed before it, with a BEGIN or without. Writes are refused by
-the server all the same, since its sessions are read-only by default. A block holds no connection between its statements; what needs
-one (one snapshot for all, SET LOCAL) needs an isolation level, or `db.write`.
+No BEGIN is sent: under READ COMMITTED each statement sees what was committed before it, with a BEGIN or without. Writes are
+refused by the server all the same, since its sessions are read-only by default. A block holds no connection between its
+statements; what needs one (one snapshot for all, SET LOCAL) needs an isolation level, or `db.write`.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence

@@ -39,7 +39,9 @@ def ours(error: BaseException, *, may_have_run: bool = False, is_closed: bool = 
     if isinstance(error, driver.PostgresError):
         return _refusal(error, may_have_run)
     if isinstance(error, driver.OutdatedSchemaCacheError):
-        return errors.SchemaChanged(_text(error), may_have_run=may_have_run, hint="a migration has changed a type; run the block again")
+        return errors.SchemaChanged(
+            _text(error), may_have_run=may_have_run, hint="a migration has changed a type; run the block again"
+        )
     if isinstance(error, (driver.InterfaceError, driver.InternalClientError)):
         if is_closed or _GONE.search(str(error)):
             return unavailable(error, may_have_run=may_have_run)
@@ -50,7 +52,11 @@ def ours(error: BaseException, *, may_have_run: bool = False, is_closed: bool = 
 
 
 def unavailable(error: BaseException, *, may_have_run: bool = False) -> errors.DatabaseUnavailable:
-    return errors.DatabaseUnavailable(f"the connection to the database was lost: {_text(error)}", sqlstate=getattr(error, "sqlstate", None) or "", may_have_run=may_have_run)
+    return errors.DatabaseUnavailable(
+        f"the connection to the database was lost: {_text(error)}",
+        sqlstate=getattr(error, "sqlstate", None) or "",
+        may_have_run=may_have_run,
+    )
 
 
 def _refusal(error: Any, may_have_run: bool) -> DatabaseError:
@@ -58,7 +64,14 @@ def _refusal(error: Any, may_have_run: bool) -> DatabaseError:
     message, detail = _text(error), error.detail or ""
     if state[:2] == "23":
         kind = _CONSTRAINTS.get(state, errors.ConstraintViolation)
-        return kind(message, sqlstate=state, detail=detail, constraint=error.constraint_name or "", table=error.table_name or "", column=error.column_name or "")
+        return kind(
+            message,
+            sqlstate=state,
+            detail=detail,
+            constraint=error.constraint_name or "",
+            table=error.table_name or "",
+            column=error.column_name or "",
+        )
     if state.startswith(_UNAVAILABLE):
         return errors.DatabaseUnavailable(message, sqlstate=state, detail=detail, may_have_run=may_have_run)
     kind = _OTHERS.get(state, errors.StatementRefused)

@@ -19,12 +19,14 @@ _CONFLICTS = frozenset({"40001", "40P01"})
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Whether the same block may succeed when it is run again: 40001, 40P01, a plan that a migration has outdated. Also inside of SQLAlchemy's error."""
+    """Whether the same block may succeed when it is run again: 40001, 40P01, a plan that a migration has outdated. Also
+    inside of SQLAlchemy's error."""
     return isinstance(error, errors.TransactionConflict) or getattr(getattr(error, "orig", None), "sqlstate", None) in _CONFLICTS
 
 
 def pause_s(attempt: int, chance: float) -> float:
-    """Before attempt 2, 3, ...: full jitter over a range that doubles. chance: 0 to 1. Source: AWS, Exponential Backoff And Jitter."""
+    """Before attempt 2, 3, ...: full jitter over a range that doubles. chance: 0 to 1. Source: AWS, Exponential Backoff And
+    Jitter."""
     return chance * min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (attempt - 1))
 
 
@@ -35,7 +37,8 @@ async def run(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     chance: Callable[[], float] = random.random,
 ) -> T:
-    """`work` in a new block until it commits. The last conflict is raised when the deadline is nearer than the pause, or after MAX_ATTEMPTS."""
+    """`work` in a new block until it commits. The last conflict is raised when the deadline is nearer than the pause, or
+    after MAX_ATTEMPTS."""
     clock = asyncio.get_running_loop().time
     attempt = 1
     while True:

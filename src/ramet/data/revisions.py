@@ -1,16 +1,18 @@
-"""A module's migrations as files: their order, what a database lacks of them, and a new one. Pure but for reading and writing the folder.
+"""A module's migrations as files: their order, what a database lacks of them, and a new one. Pure but for reading and writing
+the folder.
 
-They are Alembic's own files, in `<package>/migrations/versions`, and are read here without running them: an instance that only has to
-know whether its database is up to date loads neither Alembic nor SQLAlchemy.
+They are Alembic's own files, in `<package>/migrations/versions`, and are read here without running them: an instance that
+only has to know whether its database is up to date loads neither Alembic nor SQLAlchemy.
 """
 
 import ast
 import importlib.util
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 from ramet.data.errors import MigrationFailed
 from ramet.errors import ConfigError
@@ -59,20 +61,27 @@ class History:
     revisions: tuple[Revision, ...]
     head: str | None
 
-    def missing(self, current: str | None) -> tuple[Revision, ...]:
-        """What a database at `current` lacks, in order. Nothing where `current` is not known here: then it is ahead of this code."""
-        if current is not None and not self.knows(current):
+    def missing(self, current: Collection[str]) -> tuple[Revision, ...]:
+        """What a database at `current` lacks, in order. Nothing where it is ahead of this code.
+
+        current: usually one id; several between two lines and their merge.
+        """
+        if self.is_behind(current):
             return ()
         done = self._with_ancestors(current)
         return tuple(revision for revision in self.revisions if revision.id not in done)
 
+    def is_behind(self, current: Collection[str]) -> bool:
+        """Whether the database has a revision that this code does not know."""
+        return not all(map(self.knows, current))
+
     def knows(self, revision: str) -> bool:
         return any(each.id == revision for each in self.revisions)
 
-    def _with_ancestors(self, revision: str | None) -> set[str]:
+    def _with_ancestors(self, current: Collection[str]) -> set[str]:
         after = {each.id: each.after for each in self.revisions}
         found: set[str] = set()
-        waiting = [revision] if revision else []
+        waiting = list(current)
         while waiting:
             each = waiting.pop()
             if each not in found:
@@ -94,17 +103,24 @@ def folder_of(package: str) -> Path:
 
 
 def read(folder: Path) -> History:
-    """Raises MigrationFailed for a file that cannot be read, two of one id, one that follows none, or two that nothing follows."""
+    """Raises MigrationFailed for a file that cannot be read, two of one id, one that follows none, or two that nothing
+    follows."""
     found = [_read_one(path) for path in sorted((folder / "versions").glob("*.py")) if path.name != "__init__.py"]
     by_id: dict[str, Revision] = {}
     for revision in found:
         if revision.id in by_id:
-            raise MigrationFailed(f"two migrations have the id {revision.id}", revision=revision.id, where=f"{revision.path} and {by_id[revision.id].path}")
+            raise MigrationFailed(
+                f"two migrations have the id {revision.id}",
+                revision=revision.id,
+                where=f"{revision.path} and {by_id[revision.id].path}",
+            )
         by_id[revision.id] = revision
     for revision in found:
         for before in revision.after:
             if before not in by_id:
-                raise MigrationFailed(f"{revision} follows {before}, which is not there", revision=revision.id, where=str(revision.path))
+                raise MigrationFailed(
+                    f"{revision} follows {before}, which is not there", revision=revision.id, where=str(revision.path)
+                )
     ordered = tuple(_ordered(found, by_id))
     followed = {before for revision in found for before in revision.after}
     heads = [revision for revision in ordered if revision.id not in followed]
@@ -142,15 +158,23 @@ def _read_one(path: Path) -> Revision:
     named = dict(_assigned(tree.body))
     revision, after = named.get("revision"), named.get("down_revision")
     if not isinstance(revision, str):
-        raise MigrationFailed(f"{path.name} names no revision", revision="", where=str(path), hint='revision = "..." at the top level')
-    ids = (after,) if isinstance(after, str) else tuple(after) if isinstance(after, (tuple, list)) else ()
-    return Revision(revision, tuple(str(each) for each in ids), (ast.get_docstring(tree) or "").partition("\n")[0], path)
+        raise MigrationFailed(
+            f"{path.name} names no revision", revision="", where=str(path), hint='revision = "..." at the top level'
+        )
+    ids = [after] if isinstance(after, str) else cast("Iterable[object]", after) if isinstance(after, (tuple, list)) else []
+    return Revision(revision, tuple(map(str, ids)), (ast.get_docstring(tree) or "").partition("\n")[0], path)
 
 
 def _assigned(body: Iterable[ast.stmt]) -> Iterator[tuple[str, object]]:
     """Top-level names with literal values."""
     for statement in body:
-        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target] if isinstance(statement, ast.AnnAssign) else []
+        targets = (
+            statement.targets
+            if isinstance(statement, ast.Assign)
+            else [statement.target]
+            if isinstance(statement, ast.AnnAssign)
+            else []
+        )
         value = getattr(statement, "value", None)
         for target in targets:
             if isinstance(target, ast.Name) and value is not None:

@@ -1,7 +1,7 @@
 """A schema and a login role for each module, so that the server itself refuses one module the data of another.
 
-The role owns its schema and has no right to anything else: not to the other schemas, not to `public`. Extensions live in a schema of
-their own, `extensions`, which all roles may use and none may change. Safe to run again, and by two at once.
+The role owns its schema and has no right to anything else: not to the other schemas, not to `public`. Extensions live in a
+schema of their own, `extensions`, which all roles may use and none may change. Safe to run again, and by two at once.
 
 Passwords come from the caller and reach the server as SCRAM verifiers, so that they are in no log.
 """
@@ -34,14 +34,19 @@ class Owner:
 
 
 async def provision(admin: Address, owners: Iterable[Owner], *, extensions: Iterable[str] = (), connect_s: float = 10.0) -> None:
-    """Make what is missing in the admin's database, all or nothing. admin: a superuser, or a role with CREATEROLE and CREATE here.
+    """Make what is missing in the admin's database, all or nothing. admin: a superuser, or a role with CREATEROLE and CREATE
+    here.
 
     extensions: names, to be installed for all. Raises a DatabaseError.
     """
     try:
-        connection = await driver.connect(admin.dsn, timeout=connect_s, server_settings=admin.session_settings(is_read_only=False))
+        connection = await driver.connect(
+            admin.dsn, timeout_s=connect_s, server_settings=admin.session_settings(is_read_only=False)
+        )
     except (OSError, TimeoutError, driver.PostgresError, driver.InterfaceError) as error:
-        raise errors.DatabaseUnavailable(f"cannot connect to {admin}: {error or 'no answer'}", hint="is the server running?") from error
+        raise errors.DatabaseUnavailable(
+            f"cannot connect to {admin}: {error or 'no answer'}", hint="is the server running?"
+        ) from error
     try:
         await connection.execute("BEGIN")
         await connection.fetchval("SELECT pg_advisory_xact_lock($1)", _LOCK)
@@ -74,7 +79,9 @@ async def _own(connection: Driver, owner: Owner) -> None:
     database = quote(str(await connection.fetchval("SELECT current_database()")))
     await connection.execute(f"GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {name}")
     await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name} AUTHORIZATION {name}")
-    await connection.execute(f"SET LOCAL ROLE {name}; SET LOCAL search_path TO {name}; {LEDGER_TABLE}; RESET ROLE; RESET search_path")
+    await connection.execute(
+        f"SET LOCAL ROLE {name}; SET LOCAL search_path TO {name}; {LEDGER_TABLE}; RESET ROLE; RESET search_path"
+    )
 
 
 def quote(identifier: str) -> str:
@@ -85,7 +92,8 @@ def quote(identifier: str) -> str:
 
 
 def scram_verifier(password: str, salt: bytes, iterations: int = _ITERATIONS) -> str:
-    """What pg_authid holds. Source: RFC 5803; PostgreSQL's scram_build_secret. ASCII passwords, which SASLprep leaves as they are."""
+    """What pg_authid holds. Source: RFC 5803; PostgreSQL's scram_build_secret. ASCII passwords, which SASLprep leaves as they
+    are."""
     if not password.isascii() or not password.isprintable():
         raise ValueError("a generated password has printable ASCII characters only")
     salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)

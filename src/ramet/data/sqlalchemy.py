@@ -1,13 +1,15 @@
-"""SQLAlchemy on a block: Core statements in place of text, and ORM sessions. Loaded with the first of either (extra `sqlalchemy`).
+"""SQLAlchemy on a block: Core statements in place of text, and ORM sessions. Loaded with the first of either (extra
+`sqlalchemy`).
 
-SQLAlchemy is given a connection that is not one: `Guest` looks like asyncpg's to its dialect, and each statement goes over the block's own
-connection, with its prefix, deadline and record. The block begins and ends the transaction; what SQLAlchemy says of begin and commit
-is heard and not done, and its rollback starts the block over. So `session.commit()` flushes, and the block commits.
+SQLAlchemy is given a connection that is not one: `Guest` looks like asyncpg's to its dialect, and each statement goes over
+the block's own connection, with its prefix, deadline and record. The block begins and ends the transaction; what SQLAlchemy
+says of begin and commit is heard and not done, and its rollback starts the block over. So `session.commit()` flushes, and the
+block commits.
 
 Core statements return rows of our own and raise `ramet.data.errors`; inside of a session all is SQLAlchemy's, its errors too.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, cast
@@ -26,7 +28,8 @@ from ramet.data.transactions import Transaction
 
 
 class Dialect(PGDialect_asyncpg):
-    """asyncpg's dialect on connections that others share: it reads JSON by SQLAlchemy's types, and changes no codec of the connection."""
+    """asyncpg's dialect on connections that others share: it reads JSON by SQLAlchemy's types, and changes no codec of the
+    connection."""
 
     supports_statement_cache = True
     supports_native_json_deserialization = False
@@ -67,7 +70,7 @@ class Row(tuple[Any, ...]):
 async def run_core(tx: Transaction, statement: Compilable, parameters: Any) -> tuple[list[Any], str]:
     guest = await _guest_of(tx)
     try:
-        result = await guest.connection.execute(cast(Any, statement), parameters)
+        result = await guest.connection.execute(cast("Any", statement), parameters)
     except DBAPIError as error:
         cause = error.orig.__cause__ if error.orig is not None else None
         raise (refusals.ours(cause) if cause is not None else errors.StatementRefused(str(error.orig))) from error
@@ -78,9 +81,10 @@ async def run_core(tx: Transaction, statement: Compilable, parameters: Any) -> t
 
 
 @asynccontextmanager
-async def join_session(tx: Transaction, options: Mapping[str, Any]) -> AsyncIterator[AsyncSession]:
+async def join_session(tx: Transaction, options: Mapping[str, Any]) -> AsyncGenerator[AsyncSession]:
     guest = await _guest_of(tx)
-    session = AsyncSession(guest.connection, **{"expire_on_commit": False, "join_transaction_mode": "rollback_only", "info": {"tx": tx}, **options})
+    defaults: dict[str, Any] = {"expire_on_commit": False, "join_transaction_mode": "rollback_only", "info": {"tx": tx}}
+    session = AsyncSession(guest.connection, **{**defaults, **options})
     try:
         yield session
         await session.commit()
@@ -98,7 +102,8 @@ class Guest:
         self.tag = ""
 
     async def open(self) -> None:
-        """Connect, with SQLAlchemy's first questions to the server and the rollback after them kept apart from the block's work."""
+        """Connect, with SQLAlchemy's first questions to the server and the rollback after them kept apart from the block's
+        work."""
         self.connection = await _engine(self._tx).connect()
         await self.connection.begin()  # a session joins a transaction that is there, and would end one of its own
         self._is_ending = False
@@ -134,7 +139,7 @@ class Guest:
 
     async def reload_schema_state(self) -> None: ...
 
-    async def close(self, *, timeout: float | None = None) -> None: ...
+    async def close(self, *, timeout: float | None = None) -> None: ...  # noqa: ASYNC109  (asyncpg\'s parameter)
 
     def is_closed(self) -> bool:
         return False
@@ -201,7 +206,9 @@ def _engine(tx: Transaction) -> AsyncEngine:
         async def creator(*_: Any, **__: Any) -> Guest:
             return _joining.get()
 
-        engine = _engines[tx.pool] = create_async_engine("postgresql+ramet://", async_creator=creator, poolclass=NullPool, pool_reset_on_return=None)
+        engine = _engines[tx.pool] = create_async_engine(
+            "postgresql+ramet://", async_creator=creator, poolclass=NullPool, pool_reset_on_return=None
+        )
     return engine
 
 

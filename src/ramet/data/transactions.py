@@ -1,6 +1,6 @@
 """The block that `async with db.write(...)` opens, and which one is open here. Light: `import ramet` loads this.
 
-    new ──async with──> open ──its end──> over          the first statement takes a connection; one without a statement costs nothing
+    new ──async with──> open ──its end──> over      its first statement takes a connection; without one it costs nothing
      └──a statement without a block: in and out by itself, any number of times
 
 A block is rolled back by the pool, behind the caller's back, when it was cancelled: whoever cancels does not want to wait.
@@ -128,8 +128,8 @@ class Transaction(Statements):
     def result(self, value: T) -> T:
         """Store what this `once` call will return with this block's commit: `return tx.result(article)`. Returns `value`.
 
-        Without it the outcome is stored right after the function has returned, and a crash in between leaves a call that is known to
-        have run, but not with what result. Outside of a `once` call it does nothing.
+        Without it the outcome is stored right after the function has returned, and a crash in between leaves a call that is
+        known to have run, but not with what result. Outside of a `once` call it does nothing.
         """
         claim = current_claim.get()
         if claim is not None and claim.pool is self._opened.pool:
@@ -137,7 +137,12 @@ class Transaction(Statements):
         return value
 
     async def copy_records_to_table(
-        self, table_name: str, *, records: Iterable[Sequence[Any]], columns: Sequence[str] | None = None, schema_name: str | None = None
+        self,
+        table_name: str,
+        *,
+        records: Iterable[Sequence[Any]],
+        columns: Sequence[str] | None = None,
+        schema_name: str | None = None,
     ) -> str:
         """COPY rows in: the fastest way for hundreds or more."""
         if self._state is _NEW:
@@ -163,7 +168,10 @@ class Transaction(Statements):
     async def start(self) -> Any:
         """The block's connection, taken if this is the first statement."""
         if self._state is not _OPEN:
-            raise BlockMisuse("the block is over" if self._state is _OVER else "the block has not begun", hint="`async with db.write(...) as tx:`, and use tx inside")
+            raise BlockMisuse(
+                "the block is over" if self._state is _OVER else "the block has not begun",
+                hint="`async with db.write(...) as tx:`, and use tx inside",
+            )
         if self._connection is not None:
             return self._connection
         if self._is_starting:
@@ -221,7 +229,7 @@ class Transaction(Statements):
             return await (await self.start()).rows(query, args, limit)
         if self._begin is not self._opened.begin_write[None] or current_claim.get() is not None:
             async with self._alone() as tx:
-                return await tx._other_rows(query, args, limit)
+                return await tx._other_rows(query, args, limit)  # noqa: SLF001  (of this class)
         pool, write_once = self._opened.pool, self._opened.write_once
         connection = pool.take() or await pool.wait_connection()
         try:
@@ -241,7 +249,7 @@ class Transaction(Statements):
             return await (await self.start()).status(query, args)
         if self._begin is not self._opened.begin_write[None] or current_claim.get() is not None:
             async with self._alone() as tx:
-                return await tx._status(query, args)
+                return await tx._status(query, args)  # noqa: SLF001  (of this class)
         pool = self._opened.pool
         connection = pool.take() or await pool.wait_connection()
         try:
@@ -256,13 +264,13 @@ class Transaction(Statements):
     async def _many(self, query: str, args: Iterable[Sequence[Any]]) -> None:
         if self._state is _NEW:
             async with self._alone() as tx:
-                return await tx._many(query, args)
+                return await tx._many(query, args)  # noqa: SLF001  (of this class)
         return await (await self.start()).many(query, args)
 
     async def _core(self, statement: Compilable, parameters: Any) -> tuple[list[Any], str]:
         if self._state is _NEW:
             async with self._alone() as tx:
-                return await tx._core(statement, parameters)
+                return await tx._core(statement, parameters)  # noqa: SLF001  (of this class)
         return await self._opened.run_core(self, statement, parameters)
 
     def _alone(self) -> "Transaction":

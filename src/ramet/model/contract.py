@@ -134,6 +134,10 @@ def contract_of(module: str, function: Callable[..., Any], options: CallOptions)
     streams = get_origin(result) in {AsyncIterator} or result is AsyncIterator
     if streams:
         result = (*get_args(result), Any)[0]
+    if streams and options.once:
+        raise DeclarationError(
+            f"{subject} is declared once, but its result is streamed", where=where, hint="a stream is not repeated: leave once out"
+        )
     _check_yields(subject, function, result, streams=streams, where=where)
     return CallContract(
         module=module,
@@ -178,6 +182,8 @@ def _check_options(subject: str, options: CallOptions, where: str) -> None:
         raise DeclarationError(
             f"{subject}: raises= lists two failures of one name; they could not be told apart on the wire", where=where
         )
+    if options.hedge_after_s is not None and options.hedge_after_s <= 0:
+        raise DeclarationError(f"{subject}: hedge_after= must be longer than nothing", where=where)
     if options.idempotent and options.once:
         raise DeclarationError(
             f"{subject} is declared idempotent and once", where=where, hint="idempotent needs no key: leave once out"

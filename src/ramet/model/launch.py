@@ -1,4 +1,4 @@
-"""What a supervisor tells an instance when it starts it: one JSON file, read by `python -m ramet.process`."""
+"""What a supervisor writes down: for an instance that it starts, and of the fleet that runs, for whoever asks later."""
 
 import msgspec
 
@@ -35,3 +35,25 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     def on_socket(self, fd: int) -> "Launch":
         """The same, with a listening socket handed over."""
         return msgspec.structs.replace(self, http_fd=fd)
+
+
+class InstanceRecord(msgspec.Struct, frozen=True):
+    """socket: its door for calls and control. http: host:port. log: its file."""
+
+    name: str
+    service: str
+    socket: str
+    http: str
+    log: str
+
+
+class FleetRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """pid: the supervisor's. started: of its process, as the system counts, so that another process with its pid is not taken for it."""
+
+    pid: int
+    process_started: str
+    app: str
+    topology: str
+    url: str
+    log: str
+    instances: list[InstanceRecord]

@@ -94,9 +94,7 @@ def parse(text: str, *, file: str = "ramet.toml") -> Application:
     if not topologies:
         topologies = {"seed": Topology("seed", {"main": Service("main", tuple(modules))})}
     root.finish()
-    return Application(
-        name, modules, topologies, version, postgres, prefix, problems, settings.values, objectives, root.lines
-    )
+    return Application(name, modules, topologies, version, postgres, prefix, problems, settings.values, objectives, root.lines)
 
 
 def _modules(app: Reader, paths: list[str]) -> dict[str, str]:
@@ -105,6 +103,8 @@ def _modules(app: Reader, paths: list[str]) -> dict[str, str]:
         name = path.rpartition(".")[2]
         if not all(part.isidentifier() for part in path.split(".")):
             app.fault("modules", f"{path!r} is not the import path of a package")
+        elif name == "ramet":
+            app.fault("modules", f"{path}: the name `ramet` is taken by the instances' own control channel")
         elif name in modules:
             app.fault("modules", f"two modules are named {name!r}: {modules[name]} and {path}", hint="rename one of the packages")
         else:

@@ -25,7 +25,9 @@ MAX_CONNECTIONS = 100
 class DatabaseServer:
     """modules: those of the application that have a database."""
 
-    def __init__(self, application: Application, modules: Iterable[Module], folder: Folder, on_change: Callable[[Change], None]) -> None:
+    def __init__(
+        self, application: Application, modules: Iterable[Module], folder: Folder, on_change: Callable[[Change], None]
+    ) -> None:
         self._application = application
         self._modules = [module for module in modules if module.db is not None]
         self._folder = folder.root / "postgres"

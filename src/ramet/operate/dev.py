@@ -45,7 +45,9 @@ class Development:
         self._folder = folder
         self._report = report
         self._settings = dict(settings)
-        self._databases = DatabaseServer(application, modules.values(), folder, lambda change: report(f"{change.name}: {change.status.value}"))
+        self._databases = DatabaseServer(
+            application, modules.values(), folder, lambda change: report(f"{change.name}: {change.status.value}")
+        )
         self._socket = listening("127.0.0.1", port)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
 
@@ -70,7 +72,9 @@ class Development:
 
     async def _serve(self) -> None:
         self._report(f"{self._application.name} on {self.url}, docs on {self.url}/docs; Ctrl-C stops")
-        changes = awatch(self._file.parent, watch_filter=PythonFilter(extra_extensions=(".toml",), ignore_paths=[self._folder.root]))
+        changes = awatch(
+            self._file.parent, watch_filter=PythonFilter(extra_extensions=(".toml",), ignore_paths=[self._folder.root])
+        )
         process = await self._start()
         try:
             while True:
@@ -119,7 +123,10 @@ class Development:
             str(path),
             cwd=self._file.parent,
             pass_fds=(self._socket.fileno(),),
-            env={**os.environ, "RAMET_LOG_FORMAT": "color" if sys.stderr.isatty() else os.environ.get("RAMET_LOG_FORMAT", "plain")},
+            env={
+                **os.environ,
+                "RAMET_LOG_FORMAT": "color" if sys.stderr.isatty() else os.environ.get("RAMET_LOG_FORMAT", "plain"),
+            },
             start_new_session=True,
         )
 

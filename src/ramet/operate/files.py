@@ -19,7 +19,9 @@ def find(start: Path) -> Path:
     for folder in (start.resolve(), *start.resolve().parents):
         if (folder / FILE).is_file():
             return folder / FILE
-    raise ConfigError(f"there is no {FILE} here or above", where=str(start.resolve()), hint="run it in the folder of an application")
+    raise ConfigError(
+        f"there is no {FILE} here or above", where=str(start.resolve()), hint="run it in the folder of an application"
+    )
 
 
 def load(path: Path) -> Application:
@@ -74,5 +76,9 @@ def as_environment(application: Application) -> dict[str, str]:
     for name in application.settings:
         if name not in known:
             line = application.lines.get(("settings", name))
-            raise ConfigError(f"settings.{name}: there is no such setting", where=f"{FILE}:{line}", hint=did_you_mean(name, known) or "ramet config")
+            raise ConfigError(
+                f"settings.{name}: there is no such setting",
+                where=f"{FILE}:{line}",
+                hint=did_you_mean(name, known) or "ramet config",
+            )
     return {PREFIX + name.upper(): str(value) for name, value in application.settings.items()}

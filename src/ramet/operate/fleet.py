@@ -21,13 +21,13 @@ from ramet.engines.envoy_model import Listener
 from ramet.engines.identity import identify
 from ramet.engines.locks import DirectoryLock
 from ramet.engines.supervision import Change
-from ramet.model.launch import Launch
+from ramet.model.launch import FleetRecord, Launch
 from ramet.model.routing import RoutingTable
 from ramet.model.topology import Application, Topology
 from ramet.module import Module
 from ramet.operate import ingress
 from ramet.operate.databases import POOL_SIZE, DatabaseServer
-from ramet.operate.folder import FleetRecord, Folder
+from ramet.operate.folder import Folder
 from ramet.operate.keeper import Keeper, clear
 
 logger = logging.getLogger("ramet.operate")
@@ -137,7 +137,8 @@ class Fleet:
 
     async def _start_envoy(self) -> None:
         http = {
-            service: [keeper.http for keeper in self.keepers if keeper.launch.service == service] for service in self.topology.services
+            service: [keeper.http for keeper in self.keepers if keeper.launch.service == service]
+            for service in self.topology.services
         }
         self._report("starting Envoy")
         self._stack.push_async_callback(self._envoy.stop)

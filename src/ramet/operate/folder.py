@@ -14,31 +14,8 @@ import os
 import tempfile
 from pathlib import Path
 
-import msgspec
-
+from ramet.model.launch import FleetRecord
 from ramet.wire import values
-
-
-class InstanceRecord(msgspec.Struct, frozen=True):
-    """socket: its door for calls and control. http: host:port. log: its file."""
-
-    name: str
-    service: str
-    socket: str
-    http: str
-    log: str
-
-
-class FleetRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """pid: the supervisor's. started: of its process, as the system counts, so that another process with its pid is not taken for it."""
-
-    pid: int
-    process_started: str
-    app: str
-    topology: str
-    url: str
-    log: str
-    instances: list[InstanceRecord]
 
 
 class Folder:

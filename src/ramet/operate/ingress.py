@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from ramet.engines.envoy_model import Cluster, Endpoint, Route, Target
+from ramet.model.http import SOCKET_METHOD
 from ramet.model.topology import Topology
 from ramet.module import Module
 
@@ -22,7 +23,8 @@ def routes(modules: Mapping[str, Module], topology: Topology, *, prefix: str) ->
         for endpoint in module.endpoints:
             path = prefix + endpoint.path
             methods = owners.setdefault(_shape(path), (path, {}))[1]
-            methods.setdefault(service, []).append(endpoint.method)
+            # A WebSocket begins as a GET.
+            methods.setdefault(service, []).append("GET" if endpoint.method == SOCKET_METHOD else endpoint.method)
         for mount in module.mounts:
             mounts.setdefault((prefix + mount.prefix) or "/", service)
     for path, by_service in owners.values():

@@ -17,9 +17,9 @@ from ramet.engines.restarts import RestartPolicy
 from ramet.engines.supervision import Change, Supervisor
 from ramet.errors import CallError, RametError
 from ramet.model.control import Status
-from ramet.model.launch import Launch
+from ramet.model.launch import InstanceRecord, Launch
 from ramet.model.routing import Address, RoutingTable
-from ramet.operate.folder import Folder, InstanceRecord
+from ramet.operate.folder import Folder
 from ramet.process.control import control, route, status
 from ramet.wire import values
 
@@ -57,7 +57,9 @@ class Keeper:
 
     @property
     def record(self) -> InstanceRecord:
-        return InstanceRecord(self.launch.instance, self.launch.service, self.address.unix, f"{self.http[0]}:{self.http[1]}", str(self.log))
+        return InstanceRecord(
+            self.launch.instance, self.launch.service, self.address.unix, f"{self.http[0]}:{self.http[1]}", str(self.log)
+        )
 
     @property
     def log(self) -> Path:

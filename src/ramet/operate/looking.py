@@ -7,8 +7,8 @@ from ramet.calls.transport import host_id
 from ramet.engines.identity import identify
 from ramet.errors import RametError
 from ramet.model.control import Status
+from ramet.model.launch import FleetRecord, InstanceRecord
 from ramet.model.routing import Address
-from ramet.operate.folder import FleetRecord, InstanceRecord
 from ramet.operate.keeper import ask
 from ramet.wire import values
 
@@ -34,7 +34,16 @@ async def _look(record: FleetRecord, instance: InstanceRecord) -> Status | str:
 
 def as_json(record: FleetRecord, found: list[Status | str], *, running: bool) -> Any:
     instances = [
-        values.to_plain(status) if isinstance(status, Status) else {"instance": known.name, "service": known.service, "state": "unreachable", "why": status}
+        values.to_plain(status)
+        if isinstance(status, Status)
+        else {"instance": known.name, "service": known.service, "state": "unreachable", "why": status}
         for known, status in zip(record.instances, found, strict=True)
     ]
-    return {"app": record.app, "topology": record.topology, "running": running, "url": record.url, "pid": record.pid, "instances": instances}
+    return {
+        "app": record.app,
+        "topology": record.topology,
+        "running": running,
+        "url": record.url,
+        "pid": record.pid,
+        "instances": instances,
+    }

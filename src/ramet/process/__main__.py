@@ -1,6 +1,5 @@
 """`python -m ramet.process FILE`: run the instance that a Launch file describes. Exit 2: it could not start; do not try again in a loop."""
 
-import asyncio
 import gc
 import logging
 import os
@@ -31,7 +30,11 @@ def main(arguments: list[str]) -> int:
         path = Path(launch.application)
         application = parse(path.read_text(), file=str(path))
         logs.configure(
-            form=settings.log_format, level=settings.log_level, service=launch.service, version=application.version, instance=launch.instance
+            form=settings.log_format,
+            level=settings.log_level,
+            service=launch.service,
+            version=application.version,
+            instance=launch.instance,
         )
         sys.path.insert(0, str(path.parent.resolve()))
         modules = import_modules(application)

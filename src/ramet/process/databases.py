@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from ramet.calls.ledger import Ledger
 from ramet.data import migrations, revisions
@@ -59,4 +58,3 @@ class Databases:
 def address_of(module: str, url: str, *, application_name: str) -> Address:
     """The module's own schema, by its name."""
     return Address(dsn=url, schema=module, application_name=application_name)
-

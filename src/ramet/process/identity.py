@@ -21,5 +21,7 @@ def identity_of(launch: Launch, application: Application) -> Identity | None:
     identity = Identity(folder / "authority.pem", folder / f"{launch.service}.pem", folder / f"{launch.service}.key")
     for path in (identity.authority, identity.certificate, identity.key):
         if not path.exists():
-            raise CertificateError("there is no such file", where=str(path), hint=f"ramet certs issue {launch.service} --app {application.name}")
+            raise CertificateError(
+                "there is no such file", where=str(path), hint=f"ramet certs issue {launch.service} --app {application.name}"
+            )
     return identity

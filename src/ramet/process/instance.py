@@ -26,7 +26,7 @@ from ramet.edge.ingress import Ingress
 from ramet.edge.server import Server, listen
 from ramet.model.control import Status
 from ramet.model.launch import Launch
-from ramet.model.routing import Address, RoutingTable
+from ramet.model.routing import RoutingTable
 from ramet.model.topology import Application
 from ramet.module import Module
 from ramet.observe import names
@@ -52,7 +52,7 @@ class Instance:
         self._modules = modules
         self._settings = settings
         self._state = Path(launch.state)
-        self._started = time.time()  # noqa: TID251
+        self._started = time.time()
         self._ready = False
         self._draining = asyncio.Event()
         self._lag_s = 0.0
@@ -96,6 +96,7 @@ class Instance:
             recorder=self.recorder,
             identity=identity_of(launch, self.application),
             ledgers=ledgers,
+            private=[control.control.name],
         )
 
     @property

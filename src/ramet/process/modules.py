@@ -38,7 +38,9 @@ def import_function(path: str) -> Callable[..., Any]:
     try:
         function = getattr(importlib.import_module(module_path), name)
     except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{path} cannot be imported: {error}", where="ramet.toml", hint='write it as "shop.http:render"') from error
+        raise ConfigError(
+            f"{path} cannot be imported: {error}", where="ramet.toml", hint='write it as "shop.http:render"'
+        ) from error
     if not callable(function):
         raise ConfigError(f"{path} is not a function", where="ramet.toml")
     return function

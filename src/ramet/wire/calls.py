@@ -8,8 +8,8 @@ Arguments that do not fit are found by encoding each alone, which only the error
 """
 
 import re
-from collections.abc import Mapping
-from typing import Any, Union
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, Union
 
 import msgspec
 
@@ -23,10 +23,14 @@ from ramet.wire.frames import HEADER, HEADER_BYTES, LENGTH_BYTES, WITH_CAUSAL, K
 class Extras(msgspec.Struct, omit_defaults=True, frozen=True):
     """What few calls carry: key of a `once` call, causal token, baggage."""
 
-    key: str | None = None
-    causal: dict[str, int] | None = None
+    key: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+    causal: Annotated[dict[str, int], msgspec.Meta(max_length=1000)] | None = None
     baggage: dict[str, str] | None = None
 
+
+_TraceId = Annotated[bytes, msgspec.Meta(max_length=16)]
+_SpanId = Annotated[bytes, msgspec.Meta(max_length=8)]
+# Bounded where they are read: both are kept in the ring of records.
 
 Head = tuple[int, bytes, bytes, int, Extras | None]
 """(deadline in ms from arrival, trace id, span id of the caller, W3C trace flags, extras)"""
@@ -46,9 +50,9 @@ class CallCodec:
         self.contract = contract
         self._parameters = contract.parameters
         annotations = [parameter.annotation for parameter in contract.parameters]
-        self._positional = values.decoder(tuple[(int, bytes, bytes, int, Extras | None, *map(values.aware, annotations))])  # pyright: ignore[reportInvalidTypeArguments]
+        self._positional = values.decoder(tuple[(int, _TraceId, _SpanId, int, Extras | None, *map(values.aware, annotations))])  # pyright: ignore[reportInvalidTypeArguments]
         self.decode_call = self._positional.decode
-        self._named = values.decoder(tuple[int, bytes, bytes, int, Extras | None, _named_struct(contract)])
+        self._named = values.decoder(tuple[int, _TraceId, _SpanId, int, Extras | None, _named_struct(contract)])
         result = values.aware(contract.result)
         self._result = values.decoder(result)
         self._result_with_causal = values.decoder(tuple[dict[str, int], result])
@@ -94,9 +98,11 @@ class CallCodec:
             )
         return _pack(length, _CALL, flags, index, number) + encoded
 
-    def named(self, args: tuple[Any, ...]) -> dict[str, Any]:
-        """The arguments that differ from their defaults, by name: an older callee may not know the others."""
-        return {p.name: arg for p, arg in zip(self._parameters, args, strict=True) if p.is_required or arg is not p.default}
+    def named(self, args: tuple[Any, ...], required: Collection[str]) -> dict[str, Any]:
+        """The arguments by name: those that differ from their defaults, since an older callee may not know the others, and those
+        that it requires."""
+        pairs = zip(self._parameters, args, strict=True)
+        return {p.name: arg for p, arg in pairs if p.is_required or p.name in required or arg is not p.default}
 
     def read_named(self, body: bytes) -> tuple[Any, ...]:
         """Like `decode_call`, for BY_NAME. Parameters that were not sent have their defaults. Raises BadArgument."""

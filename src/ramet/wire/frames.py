@@ -34,10 +34,12 @@ class Kind(enum.IntEnum):
     REFUSE = 11
 
 
+_HELLO = int(Kind.HELLO)
+
 BY_NAME = 0x01
 """CALL: the arguments are a map by name, because the contracts differ."""
 WITH_CAUSAL = 0x01
-"""RESULT, END: the body is `[causal token, value]`, because the callee wrote or read something newer than the caller knew."""
+"""RESULT: the body is `[causal token, value]`; END: it is the token. The callee wrote or read something newer than the caller knew."""
 PONG = 0x01
 """PING: this is the answer to one."""
 
@@ -52,14 +54,16 @@ def frame(kind: int, *, flags: int = 0, index: int = 0, call: int = 0, body: byt
 class FrameReader:
     """Cuts a stream of bytes into frames. Holds at most one incomplete frame, of at most `max_frame_bytes`.
 
-    kinds: those that may come next; anything else is refused. The owner replaces it as the handshake proceeds.
+    kinds: those that may come next; anything else is refused. then: those that may come once HELLO has come, also behind it in the
+    same read.
     """
 
-    __slots__ = ("_held", "_needed", "kinds", "max_frame_bytes")
+    __slots__ = ("_held", "_needed", "_then", "kinds", "max_frame_bytes")
 
-    def __init__(self, *, max_frame_bytes: int, kinds: frozenset[int]) -> None:
+    def __init__(self, *, max_frame_bytes: int, kinds: frozenset[int], then: frozenset[int] = frozenset()) -> None:
         self.max_frame_bytes = max_frame_bytes
         self.kinds = kinds
+        self._then = then
         self._held = bytearray()
         self._needed = HEADER_BYTES
 
@@ -92,6 +96,8 @@ class FrameReader:
             if stop > end:
                 break
             frames.append((kind, flags, index, call, data[at + HEADER_BYTES : stop]))
+            if kind == _HELLO:
+                self.kinds = kinds = self._then
             at = stop
         self._hold(data, at)
         return frames

@@ -154,6 +154,8 @@ class Hosts(Protocol):
     def contract(self) -> CallContract: ...
     @property
     def is_once_durable(self) -> bool: ...
+    @property
+    def is_private(self) -> bool: ...
 
 
 def answers(hello: Hello, hosted: Mapping[str, Hosts], *, outside_allowed: bool) -> list[Answer]:
@@ -165,7 +167,10 @@ def _answer(offer: Offer, uses: Mapping[str, Sequence[str]], host: Hosts | None,
     if host is None:
         return Answer("absent")
     contract = host.contract
-    allowed = outside_allowed if offer.caller == OUTSIDE.name else contract.module in uses.get(offer.caller, ())
+    from_outside = offer.caller == OUTSIDE.name
+    if host.is_private and not (from_outside and outside_allowed):
+        return Answer("absent")  # not even its being there is told
+    allowed = outside_allowed if from_outside else contract.module in uses.get(offer.caller, ())
     if not allowed:
         return Answer("not-allowed")
     if offer.hash == contract.hash:
@@ -183,6 +188,10 @@ class Terms:
     refusal: str | None = None
     not_allowed: bool = False
     is_once_durable: bool = False
+    required: frozenset[str] = frozenset()
+    """BY_NAME: parameters that the callee requires, so that they are sent though they have their default."""
+    is_idempotent: bool = True
+    """Whether the callee, too, knows it as idempotent; meaningless where the caller does not."""
 
     @property
     def is_agreed(self) -> bool:
@@ -208,7 +217,13 @@ def _terms(index: int, offer: Offer, contract: CallContract, answer: Answer) -> 
             except (KeyError, TypeError, AttributeError, IndexError, RecursionError):
                 return Terms(index, refusal="the callee's contract cannot be read")
             if not broken:
-                return Terms(index, by_name=True, is_once_durable=answer.is_once_durable)
+                return Terms(
+                    index,
+                    by_name=True,
+                    required=frozenset(p["name"] for p in theirs["parameters"] if p["required"]),
+                    is_once_durable=answer.is_once_durable and theirs.get("once") is True,
+                    is_idempotent=theirs.get("idempotent") is True,
+                )
             reasons = "; ".join(map(str, broken))
             return Terms(index, refusal=f"{reasons}\n  caller: {contract.signature}\n  callee: {signature}")
         case Answer("not-allowed"):

@@ -109,6 +109,8 @@ def _fields_guard(info: Any, seen: dict[int, list[Guard]]) -> Guard | None:
     ]
 
     def check(value: Any) -> None:
+        if value is None:
+            return
         for name, encoded, index, guard in fields:
             guard(_field(value, name, encoded, index))
 

@@ -1,3 +1,0 @@
-"""Moved to ramet.model.replies."""
-
-from ramet.model.replies import *  # noqa: F403
