@@ -1,7 +1,8 @@
 """Group `conduit`: a real application as one process, against FastAPI and SQLAlchemy: list, read and create articles.
 
-Both run in one process on one core, on the same PostgreSQL, with the same rows, indexes and tokens; only the server's own CPU counts.
-Ours is `examples/conduit` as an instance in production runs it, with its four modules, deadlines, traces and metrics.
+Both run in one process on one core, on the same PostgreSQL, with the same rows, indexes and tokens, and without an access log;
+only the CPU of the server's process counts. Ours is `examples/conduit` as an instance in production runs it: its four modules,
+with deadlines, traces and metrics.
 """
 
 import asyncio
@@ -220,7 +221,8 @@ async def _prepare(folder: Path, stack: AsyncExitStack) -> Scene:
 
 FILL = """
     INSERT INTO accounts.users (username, email, password, bio)
-        SELECT 'user-' || n, 'user-' || n || '@example.org', 'no password', 'I am number ' || n FROM generate_series(1, {authors}) n;
+        SELECT 'user-' || n, 'user-' || n || '@example.org', 'no password', 'I am number ' || n
+        FROM generate_series(1, {authors}) n;
     INSERT INTO articles.articles (slug, title, description, body, tag_list, author_id, created_at, updated_at)
         SELECT 'article-' || n, 'Article ' || n, 'About ' || n, '{body}', ARRAY['tag-' || n % 40, 'tag-' || n % 7],
                n % {authors} + 1, now() - n * interval '1 minute', now() - n * interval '1 minute'
@@ -245,14 +247,16 @@ def mix_us(calls: Calls, name: str) -> float:
     return sum(server_us(calls, name, endpoint) for endpoint in ENDPOINTS) / len(ENDPOINTS)
 
 
+def each_ratio(calls: Calls) -> dict[str, float]:
+    return {f"{endpoint} alone": server_us(calls, PEER, endpoint) / server_us(calls, OURS, endpoint) for endpoint in ENDPOINTS}
+
+
 FIGURES: list[Figure[Calls]] = [
     Figure(
         "conduit.rps_per_core_ratio_fastapi",
         "x fastapi+sqlalchemy",
         value=lambda calls: mix_us(calls, PEER) / mix_us(calls, OURS),
-        peers=lambda calls: {
-            f"{endpoint} only": server_us(calls, PEER, endpoint) / server_us(calls, OURS, endpoint) for endpoint in ENDPOINTS
-        },
+        peers=each_ratio,
         goal=at_least(3),
     ),
     Figure(
@@ -269,14 +273,7 @@ def measure(effort: Effort) -> Report:
         calls = harness.run(SUBJECTS, (CONCURRENCY,), effort)
     cells = calls.at_each(CONCURRENCY)
     rows = [
-        (
-            name,
-            f"{cell.server_us:,.0f}",
-            f"{1e6 / cell.server_us:,.0f}",
-            f"{cell.rps:,.0f}",
-            f"{cell.p50_us:,.0f}",
-            f"{cell.p99_us:,.0f}",
-        )
+        (name, *(f"{figure:,.0f}" for figure in (cell.server_us, 1e6 / cell.server_us, cell.rps, cell.p50_us, cell.p99_us)))
         for name, cell in cells.items()
     ]
     head = ("subject", "server us", "per CPU second", "requests/s", "p50 us", "p99 us")

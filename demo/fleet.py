@@ -46,10 +46,12 @@ class Conduit:
         except DemoFailed as error:
             sys.stderr.write(f"{error}\n")
         left = self._processes()
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            _end(self._processes, number)
+        # The supervisor first: it knows how to stop the others. Then whoever is still there.
+        _end({pid for pid, command in left.items() if " -m ramet up " in command}, signal.SIGTERM)
+        _end(set(self._processes()), signal.SIGTERM)
+        _end(set(self._processes()), signal.SIGKILL)
         shutil.rmtree(self.folder, ignore_errors=True)
-        return list(left.values())
+        return [command[:120] for command in left.values()]
 
     def _ramet(self, *arguments: str, limit_s: float) -> str:
         command = [sys.executable, "-m", "ramet", *arguments]
@@ -76,12 +78,19 @@ class Conduit:
         return found
 
 
-def _end(processes: Any, number: signal.Signals, wait_s: float = 10.0) -> None:
-    for pid in processes():
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            continue
+def _end(pids: set[int], number: signal.Signals, wait_s: float = 20.0) -> None:
+    """Send the signal, and wait until they are gone, but not for ever."""
     until = time.monotonic() + wait_s
-    while processes() and time.monotonic() < until:
+    for pid in pids:
+        _send(pid, number)
+    while any(_send(pid, 0) for pid in pids) and time.monotonic() < until:
         time.sleep(0.1)
+
+
+def _send(pid: int, number: int) -> bool:
+    """Whether there is such a process. 0 sends nothing and only asks."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True

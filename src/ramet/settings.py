@@ -15,6 +15,20 @@ from ramet.kit.near import did_you_mean
 PREFIX = "RAMET_"
 
 
+_LOWEST = {
+    "max_frame_bytes": 64 * 1024,
+    "max_calls_per_connection": 1,
+    "max_calls": 1,
+    "max_queued_calls": 0,
+    "stream_window_bytes": 1,
+    "ping_interval_s": 0.05,
+    "handshake_s": 0.05,
+    "ring_records": 1,
+}
+_SHARES = {"RAMET_RETRY_BUDGET", "RAMET_MAX_EJECTED_SHARE"}
+_CHOICES = {"log_format": ("auto", "json", "color", "plain"), "log_level": ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One process's settings. Environment variable: `RAMET_` and the field's name in capitals."""
@@ -22,9 +36,6 @@ class Settings:
     strict: bool = True
     """Check every local call as if it crossed the wire: caller declared, values encoded and decoded. On by default, because
     what works together must work apart; production instances turn it off and pay 0.15 us for a local call instead of 10."""
-
-    call_deadline_s: float = 5.0
-    """Default time that a call may take, in seconds. 5 s: longer than any healthy call, shorter than a person's patience."""
 
     max_frame_bytes: int = 16 * 1024 * 1024
     """Largest frame sent or taken, in bytes. 16 MiB: larger values belong in a stream or an object store."""
@@ -45,7 +56,7 @@ class Settings:
     """Retries as a share of calls, so that retries cannot double an overload. 10 %, the field's usual figure."""
 
     ping_interval_s: float = 5.0
-    """A silent connection is asked for a sign of life this often, in seconds; twice the interval without one closes it."""
+    """A silent connection is asked for a sign of life this often, in seconds; silence for another interval closes it."""
 
     handshake_s: float = 5.0
     """Time for connect, TLS and HELLO together, in seconds."""
@@ -61,6 +72,17 @@ class Settings:
 
     ring_records: int = 4096
     """Finished records of work kept in memory for inspection. About 1.5 MB when full."""
+
+    def __post_init__(self) -> None:
+        for name, lowest in _LOWEST.items():
+            if (value := getattr(self, name)) < lowest:
+                raise ConfigError(f"{PREFIX}{name.upper()} is {value}, it must be at least {lowest}")
+        for name in ("retry_budget", "max_ejected_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{PREFIX}{name.upper()} is {getattr(self, name)}, it is a share between 0 and 1")
+        for name, known in _CHOICES.items():
+            if (value := getattr(self, name)) not in known:
+                raise ConfigError(f"{PREFIX}{name.upper()} is {value!r}", hint=did_you_mean(value, known) or f"one of {', '.join(known)}")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -98,7 +120,7 @@ def _parse(variable: str, text: str, kind: object) -> object:
         if kind is int:
             return int(text)
         if kind is float:
-            return parse_duration_s(text)
+            return float(text) if variable in _SHARES else parse_duration_s(text)
     except (KeyError, ValueError):
         wanted = {bool: "1 or 0", int: "a whole number", float: "a number, or a duration such as 250ms"}[kind]  # pyright: ignore[reportArgumentType]
         raise ConfigError(f"{variable} is {text!r}, expected {wanted}", where=f"environment variable {variable}") from None

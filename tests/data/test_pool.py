@@ -320,3 +320,16 @@ def test_a_pool_says_what_it_is_doing(server: Server) -> None:
             assert repr(pool_of(db)) == f"<Pool {db.module}: 1 of 2 connections busy, 0 idle, 0 waiting>"
 
     asyncio.run(main())
+
+
+def test_a_transaction_that_a_script_left_open_is_ended(server: Server) -> None:
+    """What begins a transaction is seen in one statement; in a script it is found out afterwards."""
+
+    async def main() -> None:
+        async with server.database("CREATE TABLE t (x int)", max_connections=1) as db:
+            for access in (db.read(), db.write()):
+                await access.execute("BEGIN READ WRITE; INSERT INTO t VALUES (1)")
+                assert await db.read().fetchval("SELECT count(*) FROM t") == 0
+            assert pool_of(db).statistics()["mended"] == 2
+
+    asyncio.run(main())

@@ -14,8 +14,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from ramet.data import errors
+from ramet.data.once import DurableLedger
 from ramet.data.transactions import Transaction
-from tests.data.support import Server, pool_of, within
+from tests.data.support import Outcomes, Server, pool_of, within
 
 
 class Kind(enum.Enum):
@@ -180,6 +181,28 @@ def test_rolling_a_session_back_undoes_the_block_so_far_and_it_goes_on(server: S
                 await session.commit()
                 session.add(Author(name="kept too"))
             assert [row[0] for row in await db.read().fetch("SELECT name FROM authors ORDER BY name")] == ["kept", "kept too"]
+
+    asyncio.run(main())
+
+
+def test_a_once_call_keeps_its_key_when_its_session_starts_over(server: Server) -> None:
+    """The rollback undoes the key with the rest; the block that goes on has to carry it again."""
+
+    async def main() -> None:
+        async with server.database(TABLES) as db:
+            ledger = DurableLedger(db.opened, Outcomes())
+
+            async def work() -> str:
+                async with db.session() as session:
+                    session.add(Author(name="undone"))
+                    await session.flush()
+                    await session.rollback()
+                    session.add(Author(name="kept"))
+                return "done"
+
+            for _ in range(2):
+                assert await ledger.once("m.f", "k", work) == "done"
+            assert await db.read().fetchval("SELECT count(*) FROM authors") == 1
 
     asyncio.run(main())
 

@@ -175,7 +175,7 @@ async def request(url: str, method: str, path: str) -> tuple[int, Any]:
     start, _, body = data.partition(b"\r\n\r\n")
     if b"transfer-encoding: chunked" in start.lower():
         body = body.split(b"\r\n")[1]
-    return int(start.split()[1]), json.loads(body) if body else None
+    return int(start.split()[1]), json.loads(body) if b"json" in start else None
 
 
 @asynccontextmanager

@@ -98,10 +98,8 @@ def _seen_by(reader: int | None, *columns: Any) -> Select[Any]:
     if reader is not None:
         favorited = exists().where(Favorite.article_id == Article.id, Favorite.user_id == reader)
         following = exists().where(Follow.follower_id == reader, Follow.followed_id == Article.author_id)
-    chosen = select(
-        *SUMMARY, *columns, favorited.label("favorited"), count.label("favorites"), *PROFILE, following.label("following")
-    )
-    return chosen.join_from(Article, User, User.id == Article.author_id)
+    seen = (favorited.label("favorited"), count.label("favorites"), *PROFILE, following.label("following"))
+    return select(*SUMMARY, *columns, *seen).join_from(Article, User, User.id == Article.author_id)
 
 
 def _common(row: Any) -> dict[str, Any]:

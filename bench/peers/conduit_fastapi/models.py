@@ -65,9 +65,11 @@ class Model(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
-Moment = Annotated[
-    datetime, PlainSerializer(lambda moment: moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"), str)
-]
+def with_milliseconds(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Moment = Annotated[datetime, PlainSerializer(with_milliseconds, str)]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 Words = Annotated[str, StringConstraints(min_length=1)]
 

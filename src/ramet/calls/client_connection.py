@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
+from ramet.calls.heartbeat import Heartbeat
 from ramet.calls.streams import IncomingStream
 from ramet.errors import CallError, ConnectionLost, DeadlineExceeded, ProtocolError
 from ramet.wire import hello
@@ -59,10 +60,8 @@ class ClientConnection(asyncio.Protocol):
         self._streams: dict[int, IncomingStream] = {}
         self._welcome: asyncio.Future[Welcome] = self._loop.create_future()
         self._sweeping: asyncio.TimerHandle | None = None
-        self._beating: asyncio.TimerHandle | None = None
+        self._heartbeat: Heartbeat | None = None
         self._ping_interval_s = ping_interval_s
-        self._heard = True
-        self._silent_beats = 0
         self._pongs: list[asyncio.Future[None]] = []
         self._on_end, self._on_room, self._on_drain = on_end, on_room, on_drain
         self.agreed: dict[tuple[str, str], Terms] = {}
@@ -96,7 +95,7 @@ class ClientConnection(asyncio.Protocol):
         self.refused = {name: each for name, each in terms.items() if not each.is_agreed}
         self.max_calls = welcome.max_calls
         self.max_frame_bytes = min(self.max_frame_bytes, welcome.max_frame_bytes)
-        self._beating = self._loop.call_later(self._ping_interval_s, self._beat)
+        self._heartbeat = Heartbeat(self._ping_interval_s, ping=self._ping, lost=self._silent)
 
     # Sending
 
@@ -163,7 +162,8 @@ class ClientConnection(asyncio.Protocol):
     # Receiving
 
     def data_received(self, data: bytes) -> None:
-        self._heard = True
+        if self._heartbeat is not None:
+            self._heartbeat.heard = True
         try:
             frames = self._reader.feed(data)
             pending = self.pending
@@ -223,23 +223,17 @@ class ClientConnection(asyncio.Protocol):
         if self.pending:
             self._sweeping = self._loop.call_later(SWEEP_S, self._sweep)
 
-    def _beat(self) -> None:
-        if self._heard:
-            self._silent_beats = 0
-        elif self._silent_beats >= 1:
-            self._end(ConnectionLost(f"the peer was silent for {2 * self._ping_interval_s:g} s", may_have_run=True))
-            return
-        else:
-            self._silent_beats += 1
-            self.write(frame(Kind.PING))
-        self._heard = False
-        self._beating = self._loop.call_later(self._ping_interval_s, self._beat)
+    def _ping(self) -> None:
+        self.write(frame(Kind.PING))
+
+    def _silent(self) -> None:
+        self._end(ConnectionLost(f"the peer gave no sign of life for over {self._ping_interval_s:g} s", may_have_run=True))
 
     async def wait_pong(self) -> None:
         """Ask for a sign of life and wait for it; the caller sets the limit."""
         pong: asyncio.Future[None] = self._loop.create_future()
         self._pongs.append(pong)
-        self.write(frame(Kind.PING))
+        self._ping()
         await pong
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -259,9 +253,10 @@ class ClientConnection(asyncio.Protocol):
         if self.ended is not None:
             return
         self.ended = reason
-        for handle in (self._sweeping, self._beating):
-            if handle is not None:
-                handle.cancel()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
         if self.transport is not None:
             self.transport.close() if self.is_draining else self.transport.abort()
         if not self._welcome.done():

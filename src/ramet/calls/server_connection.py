@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, cast
 
 from ramet.calls import failures
+from ramet.calls.heartbeat import Heartbeat
 from ramet.calls.hosting import Hosted, Work, enter
 from ramet.calls.server import CallServer
 from ramet.calls.streams import OutgoingCredit
@@ -57,6 +58,7 @@ class ServerConnection(asyncio.Protocol):
         self._window_bytes = 0
         self._max_frame_bytes = server.settings.max_frame_bytes
         self._handshake: asyncio.TimerHandle | None = None
+        self._heartbeat: Heartbeat | None = None
         self._peer = ""
 
     def __repr__(self) -> str:
@@ -79,6 +81,8 @@ class ServerConnection(asyncio.Protocol):
         self._server.connections.discard(self)
         if self._handshake is not None:
             self._handshake.cancel()
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
         if self._transport is not None:
             self._flush()
             self._transport.close()
@@ -103,6 +107,8 @@ class ServerConnection(asyncio.Protocol):
     # Receiving
 
     def data_received(self, data: bytes) -> None:
+        if self._heartbeat is not None:
+            self._heartbeat.heard = True
         try:
             for each in self._reader.feed(data):
                 if each[0] == _CALL:
@@ -146,6 +152,8 @@ class ServerConnection(asyncio.Protocol):
             for offer, answer in zip(greeting.table, answers, strict=True)
         ]
         self._peer = greeting.instance
+        interval_s = server.settings.ping_interval_s
+        self._heartbeat = Heartbeat(interval_s, ping=lambda: self.write(frame(Kind.PING)), lost=self.close)
         self._window_bytes = greeting.window_bytes
         self._max_frame_bytes = min(self._max_frame_bytes, greeting.max_frame_bytes)
         self._reader.max_frame_bytes = server.settings.max_frame_bytes

@@ -6,6 +6,7 @@ from types import ModuleType
 
 import click
 
+from ramet.cli.application import current
 from ramet.errors import ConfigError
 
 FOLDER = Path(".ramet/certificates")
@@ -32,7 +33,15 @@ def certs() -> None:
 _folder = click.option(
     "--folder", type=click.Path(path_type=Path), default=FOLDER, show_default=True, help="Where the files are."
 )
-_app = click.option("--app", required=True, help="Name of the application; certificates of another one are refused.")
+def _app_here() -> str:
+    """The application of the current folder. Raises ConfigError where there is none."""
+    try:
+        return current().application.name
+    except ConfigError as error:
+        raise ConfigError("which application?", hint="--app NAME, or run it in the folder of ramet.toml") from error
+
+
+_app = click.option("--app", default=_app_here, show_default="that of ramet.toml", help="Name of the application.")
 
 
 @certs.command()

@@ -15,7 +15,7 @@ def config(json_: bool) -> None:
 
     \b
     ramet config
-    RAMET_CALL_DEADLINE_S=2s ramet config --json
+    RAMET_LOG_LEVEL=DEBUG ramet config --json
     """
     here = current()
     origins = settings_in_force(here.application, str(here.file))

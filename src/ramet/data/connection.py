@@ -12,11 +12,10 @@ answer. A block thus costs two round trips, not three:
 
 `flaws` says what keeps a connection from being given out again as it is: a cancelled statement, a session with settings left
 behind. Zero is clean, which is nearly always; the pool mends the others. A statement that is prepared here for the first time
-leaves
-the server in an implicit transaction until the next Sync, in which no prefix may come: hence `_learn`.
+leaves the server in an implicit transaction until the next Sync, in which no prefix may come: hence `_learn`.
 
-A failed statement raises one of `ramet.data.errors`, with asyncpg's as the cause. A cancelled one leaves at once; the server
-is told.
+A failed statement raises one of `ramet.data.errors`, with asyncpg's as the cause. A cancelled one leaves at once, and the
+server is told.
 """
 
 import asyncio
@@ -121,8 +120,8 @@ class Statement:
 class Connection:
     """driver: asyncpg's own. prefix: sent with the next statement. may_have_run: what is said of a failure now.
 
-    context, series, used_at: of the last statement, for those who ask who holds it. opened_at, used_at, held_since: monotonic
-    seconds.
+    context, series, used_at: of the last statement, for those who ask who holds it. held_since: begin of the block, 0 without
+    one. Times are monotonic seconds.
     """
 
     __slots__ = (
@@ -167,12 +166,12 @@ class Connection:
         since = self.held_since or self.used_at
         return f"{module} for {monotonic() - since:.2f} s, {'in' if self.task else 'after'} {what}"
 
-    def left(self, is_committed: bool) -> None:
-        """The block is over, whichever way."""
+    def left(self) -> None:
+        """The block or statement is over, whichever way."""
         self.prefix = None
         self.held_since = 0.0
         self.may_have_run = False
-        if not is_committed and self.driver.is_in_transaction():
+        if self.driver.is_in_transaction():
             self.flaws |= IN_TRANSACTION
 
     def series_of(self, text: str) -> Series:
@@ -196,10 +195,7 @@ class Connection:
         if not args and is_script(query):
             series, facts = self._texts.of(query)
             self.flaws |= int(facts.leaves)
-            tag = await self.run(series, self._query(query, None))
-            if self.driver.is_in_transaction() and not self.held_since:
-                self.flaws |= IN_TRANSACTION
-            return tag
+            return await self.run(series, self._query(query, None))
         _, tag = await self.rows_and_tag(await self.learned(query), args)
         return tag
 
@@ -219,8 +215,7 @@ class Connection:
         await self.run(known.series, self.driver.wire.bind_execute_many(known.state, args, "", None, False))
 
     async def run(self, series: Series, operation: Coroutine[Any, Any, Any]) -> Any:
-        """Await one message sequence: within the deadline, with its record, its errors as ours. Every statement goes through
-        here."""
+        """Await one message sequence: within the deadline, with its record, its errors as ours. All statements come here."""
         context = current.get()
         now = monotonic()
         deadline = context.deadline
@@ -267,6 +262,8 @@ class Connection:
             if task is not None and is_ours(self, task):
                 return errors.StatementDeadline(f"the deadline passed in {summary}", may_have_run=self.may_have_run)
             return error
+        if task is not None:
+            is_ours(self, task)  # if the alarm has fired as well, its request to cancel is taken back
         if has_prefix and not driver.is_of_server(error):
             self.flaws |= UNSYNCED
         is_closed = self.driver.is_closed()

@@ -66,6 +66,7 @@ class Read(Statements):
         try:
             return await connection.status(query, args)
         finally:
+            connection.left()
             pool.give(connection)
 
     async def _many(self, query: str, args: Iterable[Sequence[Any]]) -> None:

@@ -113,6 +113,9 @@ class Guest:
         self._is_ending = True
         await self.connection.close()
 
+    async def start(self) -> Any:
+        return await self._tx.start()
+
     async def rolled_back(self) -> None:
         if not self._is_ending:
             await self._tx.restart()
@@ -120,19 +123,17 @@ class Guest:
     # ---- asyncpg's own names
 
     async def prepare(self, query: str, *, name: str | None = None) -> "_Statement":  # noqa: ARG002  (asyncpg's parameter)
-        connection = await self._tx.start()
         with _raw():
-            return _Statement(self, connection, await connection.learned(query))
+            known = await (await self.start()).learned(query)
+        return _Statement(self, query, known.prepared.get_attributes())
 
     async def executemany(self, query: str, args: Sequence[Any]) -> None:
-        connection = await self._tx.start()
         with _raw():
-            await connection.many(query, args)
+            await (await self.start()).many(query, args)
 
     async def fetchrow(self, query: str) -> Any:
-        connection = await self._tx.start()
         with _raw():
-            return await connection.rows(query, (), 1)
+            return await (await self.start()).rows(query, (), 1)
 
     def transaction(self, **_: Any) -> "_Heard":
         return _Heard(self)
@@ -158,28 +159,30 @@ class _raw:  # noqa: N801  (reads as a word)
 
 
 class _Statement:
-    """asyncpg's PreparedStatement."""
+    """asyncpg's PreparedStatement, on whatever connection the block has when it is run."""
 
-    def __init__(self, guest: Guest, connection: Any, known: Any) -> None:
+    def __init__(self, guest: Guest, query: str, attributes: Any) -> None:
         self._guest = guest
-        self._connection = connection
-        self._known = known
+        self._query = query
+        self._attributes = attributes
 
     def get_attributes(self) -> Any:
-        return self._known.prepared.get_attributes()
+        return self._attributes
 
     def get_statusmsg(self) -> str:
         return self._guest.tag
 
     async def fetch(self, *args: Any) -> list[Any]:
         with _raw():
-            rows, tag = await self._connection.rows_and_tag(self._known, args)
-        self._guest.tag = tag
+            connection = await self._guest.start()
+            rows, self._guest.tag = await connection.rows_and_tag(await connection.learned(self._query), args)
         return rows
 
     async def cursor(self, *args: Any) -> Any:
-        await self._connection.begin_now()
-        return await self._known.prepared.cursor(*args)
+        with _raw():
+            connection = await self._guest.start()
+            await connection.begin_now()
+            return await (await connection.learned(self._query)).prepared.cursor(*args)
 
 
 class _Heard:
@@ -217,7 +220,10 @@ async def _guest_of(tx: Transaction) -> Guest:
         if not tx.is_open:
             raise BlockMisuse("a session needs an open block", hint="`async with db.write(...) as tx, tx.session() as session:`")
         guest = Guest(tx)
-        _joining.set(guest)
-        await guest.open()
+        token = _joining.set(guest)
+        try:
+            await guest.open()
+        finally:
+            _joining.reset(token)
         tx.guest = guest
     return tx.guest

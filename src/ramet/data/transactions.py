@@ -114,12 +114,7 @@ class Transaction(Statements):
             elif issubclass(kind, Exception):
                 await connection.rollback()
         finally:
-            self._connection = None
-            if self._claim is not None:
-                self._claim.ended(is_committed=is_committed)
-                self._claim.stored = self._result if is_committed else None
-            connection.left(is_committed)
-            self._opened.pool.give(connection)
+            self._let_go(is_committed=is_committed)
 
     def transaction(self) -> "Savepoint":
         """A part that can fail by itself: `async with tx.transaction():`. asyncpg's name for a savepoint."""
@@ -192,9 +187,19 @@ class Transaction(Statements):
 
     async def restart(self) -> None:
         """Undo all so far, and begin again with the next statement: what SQLAlchemy asks for by `session.rollback()`."""
-        if self._connection is not None:
-            await self._connection.rollback()
-            self._connection.prefix = self._begin
+        connection = self._connection
+        if connection is not None:
+            await connection.rollback()
+            self._let_go(is_committed=False)
+
+    def _let_go(self, *, is_committed: bool) -> None:
+        connection, self._connection = self._connection, None
+        claim, self._claim = self._claim, None
+        if claim is not None:
+            claim.ended(is_committed=is_committed)
+            claim.stored = self._result if is_committed else None
+        connection.left()
+        self._opened.pool.give(connection)
 
     async def command(self, text: str) -> None:
         connection = await self._begun()
@@ -236,12 +241,13 @@ class Transaction(Statements):
             connection.prefix = write_once
             connection.may_have_run = True
             return await connection.rows(query, args, limit)
-        except SchemaChanged:
+        except SchemaChanged as error:
+            if not error.sqlstate:
+                raise  # the driver could not read the answer, so the statement did run
             connection.prefix = write_once
             return await connection.rows(query, args, limit)
         finally:
-            connection.prefix = None
-            connection.may_have_run = False
+            connection.left()
             pool.give(connection)
 
     async def _status(self, query: str, args: Sequence[Any]) -> str:
@@ -257,8 +263,7 @@ class Transaction(Statements):
             connection.may_have_run = True
             return await connection.status(query, args)
         finally:
-            connection.prefix = None
-            connection.may_have_run = False
+            connection.left()
             pool.give(connection)
 
     async def _many(self, query: str, args: Iterable[Sequence[Any]]) -> None:

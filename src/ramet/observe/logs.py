@@ -92,7 +92,7 @@ class TextFormatter(logging.Formatter):
         text = " ".join(part for part in parts if part)
         if record.exc_info and record.exc_info[0]:
             text += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
-        return f"{text}\n{record.stack_info}" if record.stack_info else text
+        return _printed(f"{text}\n{record.stack_info}" if record.stack_info else text)
 
     def _paint(self, code: str, text: str) -> str:
         return f"{code}{text}{_RESET}" if self._color and text else text

@@ -123,5 +123,5 @@ ATTRIBUTES = {
 
 STANDS_FOR = "ramet.stands_for"
 """Span attribute: how many calls this recorded one stands for. Local calls hotter than 20,000 a second are thinned."""
-"""The system is always the same, so it is an attribute of spans and not a label."""
 RPC_SYSTEM = ("rpc.system.name", "ramet")
+"""The system is always the same, so it is an attribute of spans and not a label."""
