@@ -175,7 +175,9 @@ def ramet_candidates(loop: asyncio.AbstractEventLoop) -> list[Candidate]:
     """As in a production instance that hosts both modules, inside a request whose deadline the calls share."""
 
     async def place() -> None:
-        Calls([numbers], local=["numbers"], app="bench", service="main", instance="main-1", settings=Settings(strict=False)).place()
+        Calls(
+            [numbers], local=["numbers"], app="bench", service="main", instance="main-1", settings=Settings(strict=False)
+        ).place()
 
     loop.run_until_complete(place())
     return [

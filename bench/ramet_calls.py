@@ -40,7 +40,15 @@ def _subject(*, unix: bool = False, tls: bool = False) -> Subject:
     @asynccontextmanager
     async def serve(place: Place) -> AsyncGenerator[Sequence[int], None]:
         identity = _identity(place, "orders") if tls else None
-        calls = Calls([orders, shop], local=["orders"], app="bench", service="orders", instance="orders-1", settings=_production(), identity=identity)
+        calls = Calls(
+            [orders, shop],
+            local=["orders"],
+            app="bench",
+            service="orders",
+            instance="orders-1",
+            settings=_production(),
+            identity=identity,
+        )
         calls.place()
         await calls.listen(unix=path(place) if unix else None, host=None if unix else place.host, port=place.port)
         yield ()
@@ -49,10 +57,20 @@ def _subject(*, unix: bool = False, tls: bool = False) -> Subject:
     @asynccontextmanager
     async def connect(place: Place) -> AsyncGenerator[Drive, None]:
         identity = _identity(place, "shop") if tls else None
-        calls = Calls([orders, shop], local=["shop"], app="bench", service="shop", instance="shop-1", settings=_production(), identity=identity)
+        calls = Calls(
+            [orders, shop],
+            local=["shop"],
+            app="bench",
+            service="shop",
+            instance="shop-1",
+            settings=_production(),
+            identity=identity,
+        )
         calls.place()
         here = calls.here if unix else ""
-        address = Address("orders-1", "orders", unix=str(path(place)) if unix else "", host_id=here, host=place.host, port=place.port)
+        address = Address(
+            "orders-1", "orders", unix=str(path(place)) if unix else "", host_id=here, host=place.host, port=place.port
+        )
         calls.route(RoutingTable(1, {"orders": [address]}))
         with calls.inside("shop"):
             yield closed_loop(echo, SAMPLE)

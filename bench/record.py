@@ -134,7 +134,8 @@ def prometheus_observe() -> Callable[[int], None]:
 
 
 def ramet_record() -> Callable[[int], None]:
-    """A child span, current while it runs, its histogram, an attribute of its own beside the two of its series, ids for the log."""
+    """A child span, current while it runs, its histogram, an attribute of its own beside the two of its series, ids for the
+    log."""
     recorder = Recorder(service="bench", version="1", instance="bench-1")
     series = recorder.series(names.CALL_SERVED, module="articles", call="get_article", placement="local")
     parent = Context(trace_id=new_trace_id(), span_id=new_span_id())

@@ -156,11 +156,14 @@ class Module:
     def get(self, path: str, **options: Unpack[VerbOptions]) -> Expose:
         """Expose a call and bind it to `GET path`. Takes what `expose` takes; a GET is idempotent by itself.
 
-        path: `/articles/{slug}`; a name in braces is a parameter of the call, and other parameters come from query, header, cookie
-        or body by their type (`ramet.model.http`). status: of a success. tags, summary: in the OpenAPI document; the summary is the
+        path: `/articles/{slug}`; a name in braces is a parameter of the call, and other parameters come from query, header,
+        cookie
+        or body by their type (`ramet.model.http`). status: of a success. tags, summary: in the OpenAPI document; the summary
+        is the
         docstring's first line by default. max_body_bytes: None for the instance's limit of 1 MiB.
 
-        A function that takes or returns one of Starlette's own types is an endpoint and no call: those types cannot cross the wire.
+        A function that takes or returns one of Starlette's own types is an endpoint and no call: those types cannot cross the
+        wire.
         """
         return self._verb("GET", path, {"idempotent": not options.get("once", False), **options})
 
@@ -181,7 +184,9 @@ class Module:
 
         def bind(function: F) -> F:
             if not http.needs_request(function):
-                raise DeclarationError(f"{self.name}.{function.__name__} takes no WebSocket", hint="async def talk(socket: WebSocket) -> None")
+                raise DeclarationError(
+                    f"{self.name}.{function.__name__} takes no WebSocket", hint="async def talk(socket: WebSocket) -> None"
+                )
             self.endpoints.append(
                 http.endpoint_of_function(http.SOCKET_METHOD, path, self.name, function, HttpOptions(), raises=raises)
             )
@@ -200,7 +205,8 @@ class Module:
     ) -> None:
         """Serve a whole ASGI or WSGI application (FastAPI, Django, Flask) below a prefix, unchanged.
 
-        prefix: `/legacy`, or empty for everything that no endpoint takes. wsgi: None to see it from the application. deadline: until
+        prefix: `/legacy`, or empty for everything that no endpoint takes. wsgi: None to see it from the application. deadline:
+        until
         its response begins.
         """
         deadline_s = None if deadline is None else parse_duration_s(deadline)
@@ -220,7 +226,9 @@ class Module:
                 )
                 return function
             facade = self._expose(function, made)
-            self.endpoints.append(http.endpoint_of_call(method, path, self.calls[function.__name__].contract, function, http_options))
+            self.endpoints.append(
+                http.endpoint_of_call(method, path, self.calls[function.__name__].contract, function, http_options)
+            )
             return facade
 
         return bind

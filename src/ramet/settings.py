@@ -82,7 +82,9 @@ class Settings:
                 raise ConfigError(f"{PREFIX}{name.upper()} is {getattr(self, name)}, it is a share between 0 and 1")
         for name, known in _CHOICES.items():
             if (value := getattr(self, name)) not in known:
-                raise ConfigError(f"{PREFIX}{name.upper()} is {value!r}", hint=did_you_mean(value, known) or f"one of {', '.join(known)}")
+                raise ConfigError(
+                    f"{PREFIX}{name.upper()} is {value!r}", hint=did_you_mean(value, known) or f"one of {', '.join(known)}"
+                )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":

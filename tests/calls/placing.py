@@ -92,14 +92,18 @@ async def calling_from(
 
 
 @asynccontextmanager
-async def placed(modules: Iterable[Module], placement: str, *, caller: str, callee: str, settings: Settings = QUICK) -> AsyncIterator[Calls]:
+async def placed(
+    modules: Iterable[Module], placement: str, *, caller: str, callee: str, settings: Settings = QUICK
+) -> AsyncIterator[Calls]:
     """Two modules, together or apart; the body runs as code of the caller. Yields the callee's side."""
     modules = list(modules)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if placement in TOGETHER:
             strict = placement == "together"
-            calls = Calls(modules, local=[caller, callee], app="test", service="main", instance="main-1", settings=Settings(strict=strict))
+            calls = Calls(
+                modules, local=[caller, callee], app="test", service="main", instance="main-1", settings=Settings(strict=strict)
+            )
             calls.place()
             try:
                 with calls.inside(caller):
@@ -109,7 +113,9 @@ async def placed(modules: Iterable[Module], placement: str, *, caller: str, call
             return
         async with (
             serving(modules, hosts=callee, placement=placement, folder=folder, settings=settings) as (server, address),
-            calling_from(modules, caller=caller, addresses={callee: [address]}, folder=folder, placement=placement, settings=settings),
+            calling_from(
+                modules, caller=caller, addresses={callee: [address]}, folder=folder, placement=placement, settings=settings
+            ),
         ):
             yield server
 
@@ -117,5 +123,5 @@ async def placed(modules: Iterable[Module], placement: str, *, caller: str, call
 async def wait_until(condition: Callable[[], Any], *, within_s: float = 5.0) -> None:
     """Let the loop turn until the condition holds."""
     async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110  (what is waited for has no event of its own)
+        while not condition():
             await asyncio.sleep(0.005)

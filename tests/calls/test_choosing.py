@@ -49,9 +49,7 @@ def test_an_endpoint_that_was_slow_once_is_asked_again() -> None:
     assert 200 < calls < 500
 
 
-@given(
-    st.lists(st.builds(Fake, st.text(), st.integers(0, 5), st.floats(1e-6, 10), st.integers(0, 5)), max_size=6), st.randoms()
-)
+@given(st.lists(st.builds(Fake, st.text(), st.integers(0, 5), st.floats(1e-6, 10), st.integers(0, 5)), max_size=6), st.randoms())
 def test_pick_finds_room_if_there_is_any(endpoints: list[Fake], chance: random.Random) -> None:
     """Never one without room, and never nothing while one has room."""
     picked = balance.pick(endpoints, chance.random)

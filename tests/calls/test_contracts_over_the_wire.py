@@ -123,7 +123,9 @@ def test_a_module_that_did_not_declare_it_is_refused(placement: str) -> None:
             folder = Path(name)
             async with (
                 serving(shop.modules, hosts="orders", placement=placement, folder=folder) as (_, address),
-                calling_from(shop.modules, caller="stranger", addresses={"orders": [address]}, folder=folder, placement=placement),
+                calling_from(
+                    shop.modules, caller="stranger", addresses={"orders": [address]}, folder=folder, placement=placement
+                ),
             ):
                 with pytest.raises(ramet.RametError, match="stranger"):
                     await shop.add(1)

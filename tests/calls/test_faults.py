@@ -53,7 +53,13 @@ async def workers(folder: Path, *names: str) -> AsyncIterator[list[Worker]]:
 
 async def start(folder: Path, name: str) -> Worker:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.calls.worker", name, str(folder), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        "tests.calls.worker",
+        name,
+        str(folder),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
     line = await process.stdout.readline()
@@ -181,7 +187,9 @@ def test_a_call_waits_for_an_endpoint_that_is_not_there_yet() -> None:
     """Start order does not matter; the wait ends with the deadline, and nothing was sent."""
 
     async def body(folder: Path) -> None:
-        address = Address("a", "ledger", unix=str(folder / "a.sock"), host_id=Calls([ledger], local=[], app="", service="", instance="").here)
+        address = Address(
+            "a", "ledger", unix=str(folder / "a.sock"), host_id=Calls([ledger], local=[], app="", service="", instance="").here
+        )
         async with client(address):
             with ramet.calling(deadline="100ms"), pytest.raises(DeadlineExceeded) as caught:
                 await read(1)
@@ -393,7 +401,15 @@ def garbage(chance: random.Random) -> bytes:
     if kind == 4:
         return frame(chance.randrange(256), body=b"x")
     hello = msgspec.msgpack.encode(
-        {"magic": "ramet", "protocol": 1, "app": "test", "service": "x", "instance": "x", "version": "", "uses": {"shop": ["ledger"]}}
+        {
+            "magic": "ramet",
+            "protocol": 1,
+            "app": "test",
+            "service": "x",
+            "instance": "x",
+            "version": "",
+            "uses": {"shop": ["ledger"]},
+        }
         | {"table": [["shop", "ledger.write", "0"]], "max_frame_bytes": 2**20, "window_bytes": 1000}
     )
     good = frame(1, body=hello)

@@ -55,7 +55,9 @@ async def fail_in(name: str) -> str:
 
 
 async def main() -> None:
-    calls = Calls([ledger, shop], local=["ledger"], app="test", service="ledger", instance=NAME, settings=Settings(ping_interval_s=0.5))
+    calls = Calls(
+        [ledger, shop], local=["ledger"], app="test", service="ledger", instance=NAME, settings=Settings(ping_interval_s=0.5)
+    )
     calls.place()
     address = await calls.listen(unix=FOLDER / f"{NAME}.sock")
     sys.stdout.write(msgspec.json.encode(address).decode() + "\n")

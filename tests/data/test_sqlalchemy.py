@@ -1,7 +1,5 @@
 """SQLAlchemy's statements and sessions in our blocks."""
 
-# ruff: noqa: PT012  (what raises is a block, and a block has statements)
-
 import asyncio
 import enum
 import uuid

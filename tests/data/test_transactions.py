@@ -1,7 +1,5 @@
 """Blocks on a real server."""
 
-# ruff: noqa: PT012  (what raises is a block, and a block has statements)
-
 import asyncio
 import time
 

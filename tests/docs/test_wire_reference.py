@@ -129,7 +129,7 @@ class Client:
 
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110  (what is waited for has no event of its own)
+        while not condition():
             await asyncio.sleep(0.002)
 
 

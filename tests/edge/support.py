@@ -95,7 +95,7 @@ async def request(
 
 async def wait_until(is_so: Callable[[], bool]) -> None:
     """Lets the loop turn until it is so."""
-    while not is_so():  # noqa: ASYNC110  (what is waited for tells nobody)
+    while not is_so():
         await asyncio.sleep(0)
 
 

@@ -60,7 +60,16 @@ def test_what_is_printed_is_read_back_to_three_digits(seconds: float) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0us"), (0.00005, "50us"), (0.0125, "12.5ms"), (0.25, "250ms"), (1, "1s"), (61.5, "61.5s"), (1234.5, "1234s"), (10800, "10800s")],
+    [
+        (0, "0us"),
+        (0.00005, "50us"),
+        (0.0125, "12.5ms"),
+        (0.25, "250ms"),
+        (1, "1s"),
+        (61.5, "61.5s"),
+        (1234.5, "1234s"),
+        (10800, "10800s"),
+    ],
 )
 def test_a_duration_is_printed_in_the_unit_of_its_size(seconds: float, text: str) -> None:
     """Never with an exponent."""
@@ -90,7 +99,14 @@ def test_the_nearest_name_is_offered_or_none(name: str, known: Any, answer: str 
 def test_settings_come_from_the_environment_by_their_type() -> None:
     """Durations, whole numbers, yes and no; what is not ours is left alone."""
     found = Settings.from_environment(
-        {"RAMET_PING_INTERVAL_S": "250ms", "RAMET_MAX_CALLS": "9", "RAMET_STRICT": "off", "RAMET_LOG_FORMAT": "json", "PATH": "x", "RAMET_HOME": "/x"}
+        {
+            "RAMET_PING_INTERVAL_S": "250ms",
+            "RAMET_MAX_CALLS": "9",
+            "RAMET_STRICT": "off",
+            "RAMET_LOG_FORMAT": "json",
+            "PATH": "x",
+            "RAMET_HOME": "/x",
+        }
     )
     assert (found.ping_interval_s, found.max_calls, found.strict, found.log_format) == (0.25, 9, False, "json")
 

@@ -77,7 +77,9 @@ def test_a_long_wrong_path_is_refused_without_backtracking(path: str) -> None:
         bound(path)
 
 
-@pytest.mark.parametrize(("status", "taken"), [(200, True), (201, True), (204, True), (299, True), (199, False), (300, False), (404, False)])
+@pytest.mark.parametrize(
+    ("status", "taken"), [(200, True), (201, True), (204, True), (299, True), (199, False), (300, False), (404, False)]
+)
 def test_the_status_of_a_binding_is_that_of_a_success(status: int, taken: bool) -> None:
     """A failure has its own."""
     if taken:
@@ -119,7 +121,11 @@ addresses = st.builds(
 
 
 @quick
-@given(st.builds(RoutingTable, epoch=st.integers(0, 2**63), modules=st.dictionaries(st.text(max_size=5), st.lists(addresses, max_size=3))))
+@given(
+    st.builds(
+        RoutingTable, epoch=st.integers(0, 2**63), modules=st.dictionaries(st.text(max_size=5), st.lists(addresses, max_size=3))
+    )
+)
 def test_a_routing_table_survives_as_json_and_as_msgpack(table: RoutingTable) -> None:
     """It is pushed to instances, and each keeps its last one on disk."""
     assert msgspec.json.decode(msgspec.json.encode(table), type=RoutingTable) == table

@@ -267,7 +267,9 @@ def test_equal_hashes_mean_that_values_pass_by_position(of: st.SearchStrategy[Sp
     CallCodec(two).decode_call(frame[HEADER_BYTES:])
 
 
-parameters = st.dictionaries(st.sampled_from("abc"), st.tuples(st.sampled_from([Spec("int"), Spec("float"), Spec("str")]), st.booleans()))
+parameters = st.dictionaries(
+    st.sampled_from("abc"), st.tuples(st.sampled_from([Spec("int"), Spec("float"), Spec("str")]), st.booleans())
+)
 
 
 def with_parameters(of: dict[str, tuple[Spec, bool]]) -> CallContract:

@@ -41,7 +41,7 @@ async def misspelt(a: "datetime.datetim") -> None: ...
 async def half(a: "list[") -> None: ...  # noqa: F722
 async def wrong_default(a: int = "x") -> None: ...  # type: ignore[assignment]
 async def none_default(a: int = None) -> None: ...  # type: ignore[assignment]  # noqa: RUF013
-async def naive_default(a: datetime.datetime = datetime.datetime(2030, 1, 1)) -> None: ...  # noqa: DTZ001, B008
+async def naive_default(a: datetime.datetime = datetime.datetime(2030, 1, 1)) -> None: ...  # noqa: DTZ001
 async def yields() -> int:  # type: ignore[misc]
     yield 1
 
@@ -75,7 +75,12 @@ DECLARATIONS: dict[str, tuple[Any, dict[str, Any], str, str]] = {
     "a type that its module has not": (misspelt, {}, "has no attribute 'datetim'", "above the call"),
     "half an annotation": (half, {}, "'list['", "above the call"),
     "a default of another type": (wrong_default, {}, "the default of `a`: Expected `int`, got `str`", ""),
-    "None where the type has none": (none_default, {}, "the default of `a`: Expected `int`, got `None`", "`a: int | None = None`"),
+    "None where the type has none": (
+        none_default,
+        {},
+        "the default of `a`: Expected `int`, got `None`",
+        "`a: int | None = None`",
+    ),
     "a naive default": (naive_default, {}, "the default of `a`: the datetime", ""),
     "yields, but promises a value": (yields, {}, "yields, but its result is int", "AsyncIterator[T]"),
     "a generator": (plainly_yields, {}, "yields, but its result is int", "AsyncIterator[T]"),
@@ -201,7 +206,10 @@ def made(name: str, *fields: Any, **options: Any) -> Any:
 
 EQUAL = {
     "a struct of another name": (made("A", ("x", int)), made("B", ("x", int))),
-    "a struct in a struct of another name": (list[made("A", ("x", made("B", ("y", int))))], list[made("C", ("x", made("D", ("y", int))))]),
+    "a struct in a struct of another name": (
+        list[made("A", ("x", made("B", ("y", int))))],
+        list[made("C", ("x", made("D", ("y", int))))],
+    ),
     "a dataclass for a struct": (Article, Renamed),
     "a TypedDict for a struct": (Slug, Typed),
     "an enum of another name": (Color, Colour),

@@ -24,7 +24,7 @@ class Gone(Failure, status=410):
 
     slug: str
     left: int = 0
-    tags: list[str] = []  # noqa: RUF012  (a field's default, each failure gets its own)
+    tags: list[str] = []
     limit: ClassVar[int] = 5
 
 
@@ -54,7 +54,9 @@ class Both(First, Second):
 
 def made(annotations: dict[str, Any], defaults: dict[str, Any] | None = None, **options: Any) -> Any:
     """A Failure `Odd` with these fields."""
-    return type(Failure)("Odd", (Failure,), {"__annotations__": annotations, "__module__": __name__, **(defaults or {})}, **options)
+    return type(Failure)(
+        "Odd", (Failure,), {"__annotations__": annotations, "__module__": __name__, **(defaults or {})}, **options
+    )
 
 
 # Construction
@@ -171,7 +173,9 @@ def test_a_required_field_behind_one_with_a_default_is_refused() -> None:
 # Status and title
 
 
-@pytest.mark.parametrize(("status", "taken"), [(400, True), (599, True), (399, False), (600, False), (200, False), ("404", False), (404.0, False)])
+@pytest.mark.parametrize(
+    ("status", "taken"), [(400, True), (599, True), (399, False), (600, False), (200, False), ("404", False), (404.0, False)]
+)
 def test_a_status_is_that_of_a_failure(status: Any, taken: bool) -> None:
     """400 to 599, an int."""
     if taken:

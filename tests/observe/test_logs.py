@@ -211,13 +211,21 @@ def test_the_line_of_a_unit_of_work_has_its_facts_as_fields(log: Log) -> None:
     with working():
         logs.canonical("request", level=logging.ERROR, error=KeyError("a"), status=500, route="/a")
     line = log.line
-    assert (line["event"], line["level"], line["status"], line["route"], line["error_type"]) == ("request", "ERROR", 500, "/a", "KeyError")
+    assert (line["event"], line["level"], line["status"], line["route"], line["error_type"]) == (
+        "request",
+        "ERROR",
+        500,
+        "/a",
+        "KeyError",
+    )
     assert line["logger"] == "ramet"
 
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.binary(max_size=5) | st.datetimes(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3) | st.integers() | st.booleans(), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3) | st.integers() | st.booleans(), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 

@@ -12,7 +12,9 @@ from ramet.observe.spans import Span, span_of
 TRACE, SPAN, PARENT = bytes(range(16)), bytes(range(8)), bytes(range(8, 16))
 
 
-def span(metric: Metric, *, error: str = "", stands_for: int = 1, attributes: dict[str, object] | None = None, **labels: str) -> Span:
+def span(
+    metric: Metric, *, error: str = "", stands_for: int = 1, attributes: dict[str, object] | None = None, **labels: str
+) -> Span:
     recorder = Recorder(service="orders", version="1.0", instance="orders-1")
     recorder.finish(recorder.series(metric, **labels), TRACE, SPAN, PARENT, 5.0, 5.25, error, stands_for, attributes)
     [record] = recorder.records()
@@ -114,7 +116,9 @@ def test_a_record_reads_as_what_happened() -> None:
     """At 3 a.m."""
     recorder = Recorder()
     series = recorder.series(names.CALL_SERVED, module="articles", call="get")
-    assert repr(Record(series, TRACE, SPAN, b"", 0.0, 0.0125, "Gone")) == f"<Record articles.get 12.500 ms Gone trace {TRACE.hex()}>"
+    assert (
+        repr(Record(series, TRACE, SPAN, b"", 0.0, 0.0125, "Gone")) == f"<Record articles.get 12.500 ms Gone trace {TRACE.hex()}>"
+    )
 
 
 @settings(deadline=None, max_examples=20)

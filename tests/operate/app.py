@@ -26,7 +26,7 @@ web = { modules = ["front"] }
 orders = { modules = ["orders"], instances = 2 }
 """
 
-ORDERS = '''
+ORDERS = """
 import msgspec
 from ramet import Failure, Module
 
@@ -59,9 +59,9 @@ async def get(id: int) -> Order:
 @module.get("/orders/by-sku/{sku}")
 async def count(sku: str) -> int:
     return await db.read().fetchval("SELECT count(*) FROM orders WHERE sku = $1", sku)
-'''
+"""
 
-FRONT = '''
+FRONT = """
 import asyncpg
 from ramet import Module
 from shop.orders import api as orders
@@ -83,9 +83,9 @@ async def create(sku: str) -> orders.Order:
 @module.get("/trespass")
 async def trespass() -> int:
     return await db.read().fetchval("SELECT count(*) FROM orders.orders")
-'''
+"""
 
-MIGRATION = '''
+MIGRATION = """
 from alembic import op
 
 revision = "0001"
@@ -94,7 +94,7 @@ down_revision = None
 
 def upgrade() -> None:
     op.execute("CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sku text NOT NULL)")
-'''
+"""
 
 
 def write(folder: Path) -> Path:

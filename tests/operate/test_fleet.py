@@ -133,7 +133,9 @@ def test_a_migration_that_fails_half_way_leaves_the_version_before(shop: Command
     text = (shop.folder / "shop/orders/migrations/versions/0001_first.py").read_text()
     text = text.replace('"0001"', '"0002"').replace("= None", '= "0001"')
     statement = text[text.index("op.execute(") : text.rindex(")") + 1]
-    bad.write_text(text.replace(statement, 'op.execute("ALTER TABLE orders ADD COLUMN note text")\n    op.execute("SELECT nonsense")'))
+    bad.write_text(
+        text.replace(statement, 'op.execute("ALTER TABLE orders ADD COLUMN note text")\n    op.execute("SELECT nonsense")')
+    )
     done = shop.run("up", "--detach")
     assert done.returncode == 2
     assert "0002" in done.stderr

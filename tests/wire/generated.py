@@ -110,7 +110,9 @@ def _struct(kind: str, members: list[Field]) -> Spec:
 def small_structs() -> st.SearchStrategy[Spec]:
     """Structs of few fields of few types, so that a change of one meets another of its kind."""
     few = st.sampled_from([Spec("int"), Spec("str"), Spec("optional", (Spec("int"),)), Spec("list", (Spec("int"),))])
-    return st.builds(_struct, st.sampled_from(STRUCTS), st.lists(fields(few), min_size=1, max_size=2, unique_by=lambda field: field.name))
+    return st.builds(
+        _struct, st.sampled_from(STRUCTS), st.lists(fields(few), min_size=1, max_size=2, unique_by=lambda field: field.name)
+    )
 
 
 def annotation_of(spec: Spec) -> Any:
@@ -149,7 +151,7 @@ def _made(kind: str, members: list[tuple[str, Any, Field]], name: str) -> Any:
             return TypedDict(name, {n: t if f.required else NotRequired[t] for n, t, f in members})
         case "named_tuple":
             defaults = [default_of(f.spec) for _, _, f in members if not f.required]
-            cls = collections.namedtuple(name, [n for n, _, _ in members], defaults=defaults)  # noqa: PYI024  (typing's takes no defaults here)
+            cls = collections.namedtuple(name, [n for n, _, _ in members], defaults=defaults)
             cls.__annotations__ = {n: t for n, t, _ in members}
             return cls
         case _:
@@ -269,7 +271,9 @@ def changed(draw: st.DrawFn, spec: Spec) -> Spec:
     return spec
 
 
-def contract(parameters: dict[str, Any], result: Any = None, *, defaults: dict[str, Any] | None = None, **options: Any) -> CallContract:
+def contract(
+    parameters: dict[str, Any], result: Any = None, *, defaults: dict[str, Any] | None = None, **options: Any
+) -> CallContract:
     """A contract of `orders.place` from annotations."""
     return CallContract(
         module="orders",

@@ -13,7 +13,11 @@ AFTER_HELLO = frozenset(int(kind) for kind in Kind if kind is not Kind.HELLO)
 ONLY_HELLO = frozenset({int(Kind.HELLO)})
 
 a_frame = st.tuples(
-    st.sampled_from(sorted(AFTER_HELLO)), st.integers(0, 255), st.integers(0, 2**16 - 1), st.integers(0, 2**32 - 1), st.binary(max_size=40)
+    st.sampled_from(sorted(AFTER_HELLO)),
+    st.integers(0, 255),
+    st.integers(0, 2**16 - 1),
+    st.integers(0, 2**32 - 1),
+    st.binary(max_size=40),
 )
 hostile = st.one_of(
     st.binary(max_size=60),
@@ -100,7 +104,12 @@ REFUSALS = {
     "an HTTP/2 client": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", ONLY_HELLO, "not-ramet", "speaks HTTP"),
     "a web server that answers": (b"HTTP/1.1 400 Bad Request\r\n", ONLY_HELLO, "not-ramet", "speaks HTTP"),
     "a TLS client": (CLIENT_HELLO, ONLY_HELLO, "not-ramet", "speaks TLS"),
-    "a TLS client whose length looks like HELLO": (b"\x16\x03\x01\x02\x01\x01" + bytes(20), ONLY_HELLO, "not-ramet", "speaks TLS"),
+    "a TLS client whose length looks like HELLO": (
+        b"\x16\x03\x01\x02\x01\x01" + bytes(20),
+        ONLY_HELLO,
+        "not-ramet",
+        "speaks TLS",
+    ),
     "an SSH client": (b"SSH-2.0-OpenSSH_9.6\r\n", ONLY_HELLO, "not-ramet", "check the address"),
     "zeros": (bytes(64), ONLY_HELLO, "not-ramet", "check the address"),
     "a CALL before HELLO": (frame(Kind.CALL, call=1), ONLY_HELLO, "out-of-order", None),

@@ -15,7 +15,9 @@ from ramet.wire import hello
 from ramet.wire.hello import Answer, Credit, Hello, Offer, Refusal, Welcome
 from tests.wire.generated import contract, quick
 
-HELLO = Hello("ramet", 1, "shop", "front", "front-1", "1.0", {"front": ["orders"]}, [Offer("front", "orders.place", "ab")], 2**24, 2**18)
+HELLO = Hello(
+    "ramet", 1, "shop", "front", "front-1", "1.0", {"front": ["orders"]}, [Offer("front", "orders.place", "ab")], 2**24, 2**18
+)
 WELCOME = Welcome(1, "orders", "orders-1", "1.0", [Answer("same")], 2**24, 1024)
 BODIES = {
     "hello": (HELLO, lambda body: hello.decode_hello(body, app="shop")),
@@ -28,12 +30,16 @@ plain = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
     max_leaves=10,
 )
-names = st.sampled_from(["magic", "protocol", "app", "uses", "table", "answers", "max_calls", "max_frame_bytes", "name", "message"])
+names = st.sampled_from(
+    ["magic", "protocol", "app", "uses", "table", "answers", "max_calls", "max_frame_bytes", "name", "message"]
+)
 bodies = st.one_of(
     st.binary(max_size=80),
     plain.map(msgspec.msgpack.encode),
     st.dictionaries(names, plain, max_size=6).map(msgspec.msgpack.encode),
 )
+
+
 def but(value: Any, **changes: Any) -> Any:
     return msgspec.structs.replace(value, **changes)
 
@@ -162,7 +168,9 @@ TERMS = {
 }
 
 
-def meet(caller: str, known: CallContract, hosted: CallContract | None, uses: dict[str, list[str]], *, outside: bool = False) -> hello.Terms:
+def meet(
+    caller: str, known: CallContract, hosted: CallContract | None, uses: dict[str, list[str]], *, outside: bool = False
+) -> hello.Terms:
     offers = [(Offer(caller, "orders.place", known.hash), known)]
     greeting = but(HELLO, uses=uses, table=[offer for offer, _ in offers])
     greeting = hello.decode_hello(hello.encode(greeting), app="shop")
@@ -187,7 +195,9 @@ IDEMPOTENT = contract({"sku": str, "currency": str}, int, defaults={"currency": 
 @pytest.mark.parametrize(
     ("hosted", "durable", "idempotent"), [(ADDITIVE, False, False), (ONCE, True, False), (IDEMPOTENT, False, True)]
 )
-def test_a_call_is_repeated_only_where_the_callee_knows_that_it_may_be(hosted: CallContract, durable: bool, idempotent: bool) -> None:
+def test_a_call_is_repeated_only_where_the_callee_knows_that_it_may_be(
+    hosted: CallContract, durable: bool, idempotent: bool
+) -> None:
     """The caller's version may promise what the callee's does not keep."""
     terms = meet("front", V1, hosted, {"front": ["orders"]})
     assert (terms.by_name, terms.is_once_durable, terms.is_idempotent) == (True, durable, idempotent)
@@ -196,7 +206,10 @@ def test_a_call_is_repeated_only_where_the_callee_knows_that_it_may_be(hosted: C
 def test_what_the_callee_requires_is_known_to_the_caller() -> None:
     """So that a default of the caller's is sent where the callee has none."""
     known = contract({"sku": str, "currency": str}, int, defaults={"currency": "EUR"})
-    assert meet("front", known, contract({"sku": str, "currency": str}, int), {"front": ["orders"]}).required == {"sku", "currency"}
+    assert meet("front", known, contract({"sku": str, "currency": str}, int), {"front": ["orders"]}).required == {
+        "sku",
+        "currency",
+    }
 
 
 def test_an_incompatible_call_shows_both_signatures() -> None:
@@ -245,10 +258,21 @@ def test_who_is_not_allowed_learns_nothing_of_the_contract() -> None:
 
 
 @quick
-@given(st.one_of(plain, st.fixed_dictionaries({
-    "call": plain, "streams": plain, "result": plain, "failures": plain,
-    "parameters": plain | st.lists(st.fixed_dictionaries({"name": plain, "type": plain, "required": plain}), max_size=3),
-})))
+@given(
+    st.one_of(
+        plain,
+        st.fixed_dictionaries(
+            {
+                "call": plain,
+                "streams": plain,
+                "result": plain,
+                "failures": plain,
+                "parameters": plain
+                | st.lists(st.fixed_dictionaries({"name": plain, "type": plain, "required": plain}), max_size=3),
+            }
+        ),
+    )
+)
 def test_a_callees_contract_that_makes_no_sense_refuses_that_call_alone(theirs: Any) -> None:
     """A descriptor is data from a peer: it is compared, never trusted."""
     offers = [(Offer("front", "orders.place", V1.hash), V1)]
@@ -258,13 +282,19 @@ def test_a_callees_contract_that_makes_no_sense_refuses_that_call_alone(theirs: 
 
 
 shapes_by_a_fiend = st.recursive(
-    st.builds(dict, kind=st.sampled_from(["int", "str", "any", "none", "odd"])) | st.builds(lambda up: {"kind": "ref", "up": up}, st.integers(-3, 3)),
+    st.builds(dict, kind=st.sampled_from(["int", "str", "any", "none", "odd"]))
+    | st.builds(lambda up: {"kind": "ref", "up": up}, st.integers(-3, 3)),
     lambda inner: st.one_of(
         st.builds(lambda item: {"kind": "array", "item": item}, inner),
         st.builds(lambda of: {"kind": "union", "of": of}, st.lists(inner, max_size=3)),
         st.builds(
-            lambda kind, types: {"kind": kind, "name": "X", "fields": [{"name": f"f{i}", "type": t, "required": True} for i, t in enumerate(types)]},
-            st.sampled_from(["struct", "json"]), st.lists(inner, max_size=3),
+            lambda kind, types: {
+                "kind": kind,
+                "name": "X",
+                "fields": [{"name": f"f{i}", "type": t, "required": True} for i, t in enumerate(types)],
+            },
+            st.sampled_from(["struct", "json"]),
+            st.lists(inner, max_size=3),
         ),
     ),
     max_leaves=8,

@@ -102,8 +102,15 @@ AT = datetime.datetime(2030, 1, 1, tzinfo=datetime.UTC)
 TAKEN: dict[str, Any] = {
     "plain": Plain(a=1),
     "strict": Strict(
-        day=AT.date(), at=AT, id=uuid.UUID(int=5), price=decimal.Decimal("1.50"), share=0.1, row=(1,), kinds={1, 2},
-        lasts=datetime.timedelta(days=3, microseconds=1), big=2**90,
+        day=AT.date(),
+        at=AT,
+        id=uuid.UUID(int=5),
+        price=decimal.Decimal("1.50"),
+        share=0.1,
+        row=(1,),
+        kinds={1, 2},
+        lasts=datetime.timedelta(days=3, microseconds=1),
+        big=2**90,
     ),
     "an alias": Aliased(aFromOutside=1),
     "generated aliases": Generated(A=1),
@@ -124,7 +131,13 @@ def test_a_model_arrives_as_it_was_sent(case: str) -> None:
     """Alone, optional, and in a list."""
     value = TAKEN[case]
     cls = type(value)
-    for annotation, sent in ((cls, value), (cls | None, value), (cls | None, None), (list[cls], [value, value]), (dict[str, cls], {"a": value})):
+    for annotation, sent in (
+        (cls, value),
+        (cls | None, value),
+        (cls | None, None),
+        (list[cls], [value, value]),
+        (dict[str, cls], {"a": value}),
+    ):
         under_test = CallCodec(contract({"p": annotation}, annotation))
         assert under_test.copy_arguments((sent,)) == (sent,)
         assert under_test.copy_result(sent) == sent
@@ -240,7 +253,9 @@ class ClosedPlain(BaseModel):
 
 
 def differences(caller: type, callee: type) -> list[str]:
-    return [str(each) for each in compatibility.differences(contract({"p": caller}).descriptor, contract({"p": callee}).descriptor)]
+    return [
+        str(each) for each in compatibility.differences(contract({"p": caller}).descriptor, contract({"p": callee}).descriptor)
+    ]
 
 
 def test_versions_of_a_model_are_compared() -> None:

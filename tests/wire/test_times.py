@@ -173,7 +173,9 @@ def test_one_odd_argument_does_not_open_the_door_for_the_next() -> None:
         under_test.check_arguments(((AWARE,), NAIVE))
 
 
-@pytest.mark.parametrize("annotation", [int, Timeless, list[Timeless], dict[str, Timeless | None], datetime.date, datetime.time, Any])
+@pytest.mark.parametrize(
+    "annotation", [int, Timeless, list[Timeless], dict[str, Timeless | None], datetime.date, datetime.time, Any]
+)
 def test_types_without_datetimes_are_not_looked_through(annotation: Any) -> None:
     """The check walks the value in Python: only those who need it pay."""
     assert values.guard_of(annotation) is None

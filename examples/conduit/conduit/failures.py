@@ -4,7 +4,10 @@ from ramet import Failure
 
 
 class Unauthorized(Failure, status=401):
-    """Nobody is signed in. what: `token` or `credentials`."""
+    """Nobody is signed in.
+
+    what: `token` or `credentials`.
+    """
 
     what: str
     why: str
@@ -23,6 +26,9 @@ class NotFound(Failure, status=404):
 
 
 class Taken(Failure, status=422):
-    """Another user has this name or address already. what: the field."""
+    """Another user has it already.
+
+    what: `username` or `email`.
+    """
 
     what: str

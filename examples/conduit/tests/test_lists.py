@@ -75,12 +75,21 @@ def test_a_page_has_20_articles_if_nothing_is_said(api: Api, user: User) -> None
     assert len(slugs(api.get(f"/articles?author={user.name}&limit=1000"))) == 21
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=-1", "limit=x", "offset=-1", "offset=x", "limit=1.5", "offset=" + "9" * 30])
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=-1", "limit=x", "offset=-1", "offset=x", "limit=1.5", "limit=" + "9" * 30, "offset=" + "9" * 30]
+)
 @pytest.mark.parametrize("target", ["/articles", "/articles/feed"])
 def test_a_page_that_cannot_be_is_refused(user: User, target: str, query: str) -> None:
     answer = user.get(f"{target}?{query}")
     assert answer.status == 422
     assert list(answer.errors) == [query.partition("=")[0]]
+
+
+@pytest.mark.parametrize(
+    "target", ["/articles/%00", "/profiles/%00", "/articles/%FF", "/articles?tag=%00", "/articles?author=%FF"]
+)
+def test_texts_that_no_database_can_hold_are_refused(api: Api, target: str) -> None:
+    assert api.get(target).status in {400, 404, 422}
 
 
 def test_filters_combine(api: Api, user: User, other: User) -> None:

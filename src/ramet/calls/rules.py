@@ -18,13 +18,14 @@ def check(context: Context, contract: CallContract) -> None:
         return
     if face.name and module not in face.uses:
         raise UndeclaredUse(
-            f"module `{face.name}` calls `{module}`, which it does not declare; in another process it would be refused",
+            f"module `{face.name}` calls `{module}`, which it does not declare; apart it would be refused",
             hint=f"Module({face.name!r}, uses=[..., {module!r}])",
         )
     if is_in_transaction():
+        caller = face.name or "code outside of modules"
         raise CallInTransaction(
-            f"{contract.qualified} is called inside a transaction of `{face.name or 'code outside of modules'}`; apart, the transaction"
-            " would hold its locks for a network's time, and could not undo what the call did",
+            f"{contract.qualified} is called inside a transaction of `{caller}`; apart, the transaction would hold its locks for"
+            " the time of the network, and could not undo what the call did",
             hint="make the call before the transaction, or publish an event in it",
         )
 

@@ -33,6 +33,8 @@ def certs() -> None:
 _folder = click.option(
     "--folder", type=click.Path(path_type=Path), default=FOLDER, show_default=True, help="Where the files are."
 )
+
+
 def _app_here() -> str:
     """The application of the current folder. Raises ConfigError where there is none."""
     try:

@@ -50,9 +50,10 @@ def _print(record: FleetRecord, found: list[Status | str], running: bool) -> Non
             continue
         state = click.style(f"{each.state:<9}", fg="green" if each.state == "ready" else "yellow")
         since = datetime.fromtimestamp(each.started, UTC).astimezone().strftime("%H:%M:%S")
+        memory = each.memory_bytes / 2**20
         load = f"{each.requests_in_flight} requests, {each.calls_in_flight} calls"
         click.echo(
-            f"  {known.name:<14} {state} {', '.join(each.modules):<36} {each.memory_bytes / 2**20:4.0f} MB  {load}  since {since}  {each.why}"
+            f"  {known.name:<14} {state} {', '.join(each.modules):<36} {memory:4.0f} MB  {load}  since {since}  {each.why}"
         )
 
 

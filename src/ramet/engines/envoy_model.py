@@ -108,7 +108,6 @@ class Route:
     idle_timeout_s: float = 300.0
     """A stream or WebSocket on which nothing moves for this long is closed. Envoy's default; 0 is never."""
 
-
     @property
     def is_template(self) -> bool:
         return self.is_exact or "{" in self.prefix
@@ -138,7 +137,7 @@ def cluster_name(service: str, version: str) -> str:
     return f"{service}@{version}"
 
 
-def check(routes: Sequence[Route], clusters: Sequence[Cluster]) -> None:
+def check(routes: Sequence[Route], clusters: Sequence[Cluster]) -> None:  # noqa: C901  (a list of refusals)
     """Raises ConfigError for what Envoy would refuse, or would take and serve wrongly."""
     names = [cluster.name for cluster in clusters]
     for cluster in clusters:

@@ -15,7 +15,9 @@ def parse_duration_s(text: str | float) -> float:
         ValueError: not a duration, or negative; the message says what is accepted.
     """
     if isinstance(text, bool) or not isinstance(text, (str, int, float)):  # pyright: ignore[reportUnnecessaryIsInstance]  (called with users' values)
-        raise ValueError(f"a duration is a text such as '250ms' or a number of seconds, not {text!r}")
+        raise ValueError(  # noqa: TRY004  (callers turn one error into their own)
+            f"a duration is a text such as '250ms' or a number of seconds, not {text!r}"
+        )
     if not isinstance(text, str):
         return _finite(text, text)
     compact = text.replace(" ", "")

@@ -61,9 +61,11 @@ class _Comparison:
         self, reader: Shape, writer: Shape, at: str, above_r: tuple[Shape, ...], above_w: tuple[Shape, ...]
     ) -> list[Difference]:
         if reader["kind"] == "ref":
-            return self.compare(above_r[-1 - reader["up"]], writer, at, above_r[: len(above_r) - 1 - reader["up"]], above_w)
+            target, above = _referred(reader, above_r)
+            return self.compare(target, writer, at, above, above_w)
         if writer["kind"] == "ref":
-            return self.compare(reader, above_w[-1 - writer["up"]], at, above_r, above_w[: len(above_w) - 1 - writer["up"]])
+            target, above = _referred(writer, above_w)
+            return self.compare(reader, target, at, above_r, above)
         if reader["kind"] == "any":
             return []
         if writer["kind"] == "union":
@@ -160,6 +162,12 @@ class _Comparison:
                 for extra in range(len(writer["fields"]) - len(reader["fields"]))
             ]
         return found
+
+
+def _referred(ref: Shape, above: tuple[Shape, ...]) -> tuple[Shape, tuple[Shape, ...]]:
+    """The struct that a `ref` means, and those above that one."""
+    up: int = ref["up"]
+    return above[-1 - up], above[: len(above) - 1 - up]
 
 
 def _may_be_absent(writer: Shape) -> bool:

@@ -136,7 +136,9 @@ def contract_of(module: str, function: Callable[..., Any], options: CallOptions)
         result = (*get_args(result), Any)[0]
     if streams and options.once:
         raise DeclarationError(
-            f"{subject} is declared once, but its result is streamed", where=where, hint="a stream is not repeated: leave once out"
+            f"{subject} is declared once, but its result is streamed",
+            where=where,
+            hint="a stream is not repeated: leave once out",
         )
     _check_yields(subject, function, result, streams=streams, where=where)
     return CallContract(

@@ -4,7 +4,8 @@ import msgspec
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """state: starting, ready or draining; why: what it waits for, empty when ready. memory_bytes: resident. started: seconds since
+    """state: starting, ready or draining; why: what it waits for, empty when ready. memory_bytes: resident. started: seconds
+    since
     the epoch."""
 
     instance: str

@@ -57,7 +57,7 @@ class Failure(Exception):
         return ", ".join(f"{name}={getattr(self.payload, name)!r}" for name in self.payload_type.__struct_fields__)
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and isinstance(other, Failure) and other.payload == self.payload
+        return isinstance(other, Failure) and type(other) is type(self) and other.payload == self.payload
 
     def __hash__(self) -> int:
         # Equal failures have equal hashes, and a failure with a list in it has one too: an exception must always be hashable.

@@ -15,11 +15,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from ramet.model.parameters import Body, Cookie, Form, Header, Marker, Query
 from ramet.errors import DeclarationError
 from ramet.model import shapes
 from ramet.model.contract import REQUIRED, CallContract
 from ramet.model.failure import Failure
+from ramet.model.parameters import Body, Cookie, Form, Header, Marker, Query
 from ramet.model.shapes import Shape
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")

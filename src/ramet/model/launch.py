@@ -7,8 +7,10 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     """One instance.
 
     application: path of ramet.toml. service, modules: what to host. state: folder of its socket and its last routing table.
-    http_fd: a listening socket that was handed over; else it listens on http_host:http_port. databases: module -> URL with its own
-    role. is_production: verify migrations and never run them, and make no strict checks. drain_delay_s: how long it goes on serving
+    http_fd: a listening socket that was handed over; else it listens on http_host:http_port. databases: module -> URL with its
+    own
+    role. is_production: verify migrations and never run them, and make no strict checks. drain_delay_s: how long it goes on
+    serving
     after it said that it leaves.
     """
 
@@ -48,7 +50,8 @@ class InstanceRecord(msgspec.Struct, frozen=True):
 
 
 class FleetRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """pid: the supervisor's. started: of its process, as the system counts, so that another process with its pid is not taken for it."""
+    """pid: the supervisor's. started: of its process, as the system counts, so that another process with its pid is not taken
+    for it."""
 
     pid: int
     process_started: str

@@ -5,7 +5,8 @@ shapes are read and written alike whatever their Python names, so the names are 
 
 kinds:  none bool int float str bytes datetime date time timedelta uuid decimal any
         literal {values}  enum {name, values}  array {item}  tuple {items}  map {key, value}  union {of}
-        struct {name, fields: [{name, type, required}], tag, positional, closed}  ref {up}  (a recursive struct: `up` structs above)
+        struct {name, fields: [{name, type, required}], tag, positional, closed}  ref {up}  (a recursive struct: `up` structs
+        above)
         json {name, fields, closed}  (a pydantic model: its own JSON, in a str)
 """
 
@@ -338,7 +339,7 @@ def signature_of(shape: Shape) -> str:
         case "ref":
             text = "..."
         case kind:
-            text = {"uuid": "UUID", "decimal": "Decimal", "any": "Any"}.get(kind, kind)
+            text = {"uuid": "UUID", "decimal": "Decimal", "any": "Any"}.get(str(kind), str(kind))
     limits = shape.get("limits")
     return f"{text}({', '.join(f'{name}={value}' for name, value in limits.items())})" if limits else text
 

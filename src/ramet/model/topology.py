@@ -48,7 +48,8 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """modules: name -> import path of its package. version: of the user's code; shown in metrics. settings: as written in the file."""
+    """modules: name -> import path of its package. version: of the user's code; shown in metrics. settings: as written in the
+    file."""
 
     name: str
     modules: Mapping[str, str]

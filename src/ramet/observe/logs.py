@@ -129,7 +129,7 @@ def configure(
     """Send the root logger to `stream` (default stderr) in one form: json, color, plain or auto. Returns the handler."""
     stream = stream or sys.stderr
     if form == "auto":
-        form = "color" if stream.isatty() else "json"
+        form = "color" if stream is not None and stream.isatty() else "json"  # None: a process without any stderr
     handler = logging.StreamHandler(stream)
     handler.addFilter(WithIds())
     handler.setFormatter(

@@ -91,7 +91,8 @@ class Record(NamedTuple):
 
     def __repr__(self) -> str:
         labels = ".".join(self.series.labels.values())
-        return f"<Record {labels} {self.duration_s * 1e3:.3f} ms{' ' + self.error if self.error else ''} trace {self.trace_id.hex()}>"
+        error = f" {self.error}" if self.error else ""
+        return f"<Record {labels} {self.duration_s * 1e3:.3f} ms{error} trace {self.trace_id.hex()}>"
 
 
 class Counter:

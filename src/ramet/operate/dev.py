@@ -10,7 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from watchfiles import PythonFilter, awatch
+from watchfiles import PythonFilter, awatch  # pyright: ignore[reportUnknownVariableType]  (its types are partial)
 
 from ramet.engines.files import write_whole
 from ramet.engines.locks import DirectoryLock

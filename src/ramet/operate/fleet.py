@@ -100,7 +100,7 @@ class Fleet:
         await self._databases.migrate(lambda module, revision: self._report(f"migrated {module}: {revision}"))
 
     async def _start_instances(self) -> None:
-        urls = self._databases.urls() if self._databases.is_needed else {}
+        urls: Mapping[str, str] = self._databases.urls() if self._databases.is_needed else {}
         for service in self.topology.services.values():
             for number in range(1, service.instances + 1):
                 name = f"{service.name}-{number}"

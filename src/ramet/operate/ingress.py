@@ -13,7 +13,8 @@ VERSION = "current"
 def routes(modules: Mapping[str, Module], topology: Topology, *, prefix: str) -> list[Route]:
     """A route for each endpoint's path and each mount, to the service that hosts its module; the rest to the first service.
 
-    Endpoints of two modules may share the beginning of their paths, or a path with different methods, so each is a route of its own.
+    Endpoints of two modules may share the beginning of their paths, or a path with different methods, so each is a route of
+    its own.
     """
     owners: dict[str, tuple[str, dict[str, list[str]]]] = {}
     made: list[Route] = []

@@ -1,4 +1,5 @@
-"""`python -m ramet.process FILE`: run the instance that a Launch file describes. Exit 2: it could not start; do not try again in a loop."""
+"""`python -m ramet.process FILE`: run the instance that a Launch file describes. Exit 2: it could not start; do not try again
+in a loop."""
 
 import gc
 import logging

@@ -134,7 +134,8 @@ class CallCodec:
         return BadArgument(str(error), may_have_run=False, call=self.contract.qualified)
 
     def refused_arguments(self, error: Exception) -> BadArgument:
-        """What a callee answers to arguments that do not decode: msgspec's message with the parameter's name in place of its index."""
+        """What a callee answers to arguments that do not decode: msgspec's message with the parameter's name in place of its
+        index."""
         text = _text(error)
         if (match := _PATH.search(text)) and (at := int(match[2]) - HEAD_ITEMS) >= 0:
             text = f"{match[1] or ''}`{self._parameters[at].name}{match[3]}`: {text[: match.start()]}"

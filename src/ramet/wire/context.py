@@ -68,19 +68,20 @@ class Context:
 
     deadline: seconds on the monotonic clock, inf for none. budget_s: the time it had when it was set. Since deadlines only
     shrink along the tree, a call whose own limit is at least `budget_s` needs no clock to know that the tree's is nearer.
-    trace_id, span_id: 16 and 8 bytes; the span is the one now running. trace_flags: W3C, bit 0 is sampled. key: of the call that runs.
+    trace_id, span_id: 16 and 8 bytes; the span is the one now running. trace_flags: W3C, bit 0 is sampled. key: of the call
+    that runs.
     wanted: not handed on to what the calls themselves call. root: the context in which the
     request entered this process, None in that one itself.
     """
 
     __slots__ = (
-        "noted",
         "baggage",
         "budget_s",
         "caller",
         "deadline",
         "face",
         "key",
+        "noted",
         "root",
         "span_id",
         "trace_flags",
@@ -118,8 +119,10 @@ class Context:
 
     def derive(self, **changes: Any) -> "Context":
         """The same but for `changes`."""
-        fields = {name: getattr(self, name) for name in Context.__slots__ if name != "noted"}
-        return Context(**(fields | {"root": self.root or (None if self is NOTHING else self)} | changes))
+        fields: dict[str, Any] = {name: getattr(self, name) for name in Context.__slots__ if name != "noted"}
+        root = self.root or (None if self is NOTHING else self)
+        merged: dict[str, Any] = {**fields, "root": root, **changes}
+        return Context(**merged)
 
     @property
     def causal(self) -> Causal:
@@ -141,7 +144,8 @@ class Context:
         self.noted = Causal(known)
 
     def __repr__(self) -> str:
-        return f"<Context of {self.face.name or 'outside'}, trace {self.trace_id.hex() or '-'}, called by {self.caller or 'outside'}>"
+        here, caller = self.face.name or "outside", self.caller or "outside"
+        return f"<Context of {here}, trace {self.trace_id.hex() or '-'}, called by {caller}>"
 
     @property
     def module(self) -> str:

@@ -58,6 +58,11 @@ def _is_immutable(info: types.Type, above: set[type]) -> bool:
             return type(info) in _IMMUTABLE
 
 
+def _is_plain(cls: object) -> bool:
+    """A class, and not a generic with its arguments, which msgspec's view has as `cls` too."""
+    return isinstance(cls, type)
+
+
 def _is_frozen(cls: Any) -> bool:
     cls = getattr(cls, "__origin__", cls)
     if issubclass(cls, msgspec.Struct):
@@ -84,7 +89,7 @@ def _tests(info: types.Type, value: str, names: dict[str, Any], prefix: str) -> 
         case types.UnionType(types=members):
             parts = [_tests(member, value, names, prefix) for member in members]
             return [test for part in parts if part for test in part] if all(parts) else None
-        case types.EnumType(cls=cls) | types.StructType(cls=cls) | types.DataclassType(cls=cls) if isinstance(cls, type):
+        case types.EnumType(cls=cls) | types.StructType(cls=cls) | types.DataclassType(cls=cls) if _is_plain(cls):
             pass
         case _ if type(info) in _IMMUTABLE and all(getattr(info, limit, None) is None for limit in _LIMITS):
             cls = _IMMUTABLE[type(info)]
@@ -128,7 +133,7 @@ def _copier(info: types.Type, above: set[type]) -> Copier | None:
     if _is_immutable(info, set()):
         return _same
     match info:
-        case types.StructType(cls=cls) if isinstance(cls, type) and cls not in above:
+        case types.StructType(cls=cls) if _is_plain(cls) and cls not in above:
             return _copy_struct(cls, {field.name: _copier(field.type, above | {cls}) for field in info.fields})
         case types.ListType():
             return _copy_container(

@@ -39,7 +39,8 @@ _HELLO = int(Kind.HELLO)
 BY_NAME = 0x01
 """CALL: the arguments are a map by name, because the contracts differ."""
 WITH_CAUSAL = 0x01
-"""RESULT: the body is `[causal token, value]`; END: it is the token. The callee wrote or read something newer than the caller knew."""
+"""RESULT: the body is `[causal token, value]`; END: it is the token. The callee wrote or read something newer than the caller
+knew."""
 PONG = 0x01
 """PING: this is the answer to one."""
 
@@ -54,7 +55,8 @@ def frame(kind: int, *, flags: int = 0, index: int = 0, call: int = 0, body: byt
 class FrameReader:
     """Cuts a stream of bytes into frames. Holds at most one incomplete frame, of at most `max_frame_bytes`.
 
-    kinds: those that may come next; anything else is refused. then: those that may come once HELLO has come, also behind it in the
+    kinds: those that may come next; anything else is refused. then: those that may come once HELLO has come, also behind it in
+    the
     same read.
     """
 

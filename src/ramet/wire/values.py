@@ -23,7 +23,7 @@ Guard = Callable[[Any], object]
 
 
 def _encode_other(value: Any) -> Any:
-    if pydantic_fields(cast("type", type(value))) is not None:
+    if pydantic_fields(cast("type[Any]", type(value))) is not None:
         return value.model_dump_json(by_alias=True, round_trip=True)
     raise TypeError(f"`{type(value).__name__}` cannot cross the wire")
 

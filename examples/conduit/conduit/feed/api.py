@@ -22,7 +22,7 @@ MAX_LIMIT = 100
 class Window(msgspec.Struct, frozen=True):
     """Which of the articles, counted from the newest."""
 
-    limit: Annotated[int, msgspec.Meta(ge=1)] = 20
+    limit: Annotated[int, msgspec.Meta(ge=1, le=10**12)] = 20
     offset: Annotated[int, msgspec.Meta(ge=0, le=10**12)] = 0
 
 
