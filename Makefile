@@ -3,7 +3,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup test check bench clean
+.PHONY: setup demo test check bench clean
 
 setup: .venv/ready
 
@@ -13,6 +13,9 @@ setup: .venv/ready
 
 test: setup
 	$(PY) -m pytest -n 2
+
+demo: setup
+	$(PY) -m demo
 
 check: setup
 	.venv/bin/ruff check .

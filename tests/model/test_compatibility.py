@@ -292,7 +292,8 @@ def test_compatible_parameters_arrive_whatever_was_optional_where(
         for p, (spec, required) in zip(sending.parameters, caller.values(), strict=True)
     }
     arrived = dict(zip(callee, by_name(sending, taking, tuple(args.values())), strict=True))
-    assert arrived == {p.name: args.get(p.name, p.default) for p in taking.parameters}
+    # An int that arrives as a float is the nearest one: beyond 2**53 they have gaps.
+    assert arrived == {p.name: p.annotation(args.get(p.name, p.default)) for p in taking.parameters}
 
 
 @quick

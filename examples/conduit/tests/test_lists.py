@@ -158,7 +158,6 @@ def test_the_feed_is_somebodys(api: Api) -> None:
     assert (answer.status, answer.errors) == (401, {"token": ["is missing"]})
 
 
-@pytest.mark.xfail(reason="ramet.toml has no `cors` in [http] yet", strict=True)
 def test_browsers_of_other_origins_are_served(api: Api) -> None:
     asked = {"Origin": "https://example.org", "Access-Control-Request-Method": "POST"}
     answer = api.send("OPTIONS", "/users", **asked)

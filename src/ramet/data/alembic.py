@@ -1,4 +1,4 @@
-"""Alembic on a connection of ours. Loaded by `migrations.up` alone (extra `migrations`)."""
+"""Alembic on a connection of ours. Loaded by `migrations.up` alone (extra `postgres`)."""
 
 from pathlib import Path
 from typing import Any

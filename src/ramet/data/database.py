@@ -104,7 +104,7 @@ class Database:
     async def session(self, key: Any = _NO_KEY, *, isolation: Isolation | None = None, **options: Any) -> AsyncGenerator[Any]:
         """An SQLAlchemy AsyncSession in a write block: flushed and committed when it ends. options: of AsyncSession.
 
-        Its errors are SQLAlchemy's own. Needs the extra `sqlalchemy`. The block itself is `session.info["tx"]`.
+        Its errors are SQLAlchemy's own. Needs the extra `postgres`. The block itself is `session.info["tx"]`.
         """
         async with self.write(key, isolation=isolation) as tx, tx.session(**options) as session:
             yield session

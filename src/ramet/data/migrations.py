@@ -127,7 +127,7 @@ async def _apply(connection: driver.Driver, folder: Path, schema: str, missing: 
         from ramet.data import alembic
     except ModuleNotFoundError as error:
         raise errors.MigrationFailed(
-            f"{error.name} is not installed", revision=missing[0].id, hint="pip install 'ramet[migrations]'"
+            f"{error.name} is not installed", revision=missing[0].id, hint="pip install 'ramet[postgres]'"
         ) from error
     for revision in missing:
         try:

@@ -58,6 +58,6 @@ def _sqlalchemy() -> Any:
     except ModuleNotFoundError as error:
         raise StatementRefused(
             f"the database was handed an SQLAlchemy statement or asked for a session, and {error.name} is not installed",
-            hint="pip install 'ramet[sqlalchemy]'",
+            hint="pip install 'ramet[postgres]'",
         ) from error
     return sqlalchemy

@@ -24,7 +24,7 @@ class Row(Protocol):
 
 
 class Compilable(Protocol):
-    """An SQLAlchemy statement: select(...), insert(...), text(...). Needs the extra `sqlalchemy`."""
+    """An SQLAlchemy statement: select(...), insert(...), text(...). Needs the extra `postgres`."""
 
     def compile(self, *args: Any, **more: Any) -> Any: ...
 

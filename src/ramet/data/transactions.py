@@ -157,7 +157,7 @@ class Transaction(Statements):
                 yield row
 
     def session(self, **options: Any) -> AbstractAsyncContextManager[Any]:
-        """An SQLAlchemy AsyncSession in this block. options: of AsyncSession. Needs the extra `sqlalchemy`."""
+        """An SQLAlchemy AsyncSession in this block. options: of AsyncSession. Needs the extra `postgres`."""
         return self._opened.join_session(self, options)
 
     async def start(self) -> Any:

@@ -56,6 +56,7 @@ class Ingress:
     """The ASGI application. `dispatch` is the same without a coroutine of its own, for a server that takes any awaitable.
 
     ready: see Ready; None for always. render: a shape of your own for problems. prefix: before the paths of all modules, `/api`.
+    documented: modules that the OpenAPI document describes, where more than those served here: other services have them.
     public_metrics: whether /metrics is answered to anyone who can reach the port.
 
     Raises DeclarationError where two endpoints or mounts want the same path.
@@ -66,6 +67,7 @@ class Ingress:
         modules: Iterable[HttpModule],
         recorder: Recorder,
         *,
+        documented: Iterable[HttpModule] | None = None,
         limits: Limits | None = None,
         ready: Ready | None = None,
         render: RenderProblem = render,
@@ -95,8 +97,13 @@ class Ingress:
         self._described: list[Described] = []
         self._document: bytes | None = None
         self._unmatched: dict[str, Route] = {}
+        modules = list(modules)
         for module in modules:
             self._add(module, prefix.rstrip("/"))
+        for module in modules if documented is None else documented:
+            for endpoint in module.endpoints:
+                if endpoint.method != SOCKET_METHOD:
+                    self._described.append(Described(prefix.rstrip("/") + endpoint.path, endpoint))
 
     def __repr__(self) -> str:
         return f"<Ingress: {len(self._described)} endpoints, {len(self._mounted)} mounts, {self.in_flight}>"
@@ -116,7 +123,6 @@ class Ingress:
             handler = handler_of(self._desk, endpoint, path, facade, module.face)
             if endpoint.function:
                 handler = self._outside(handler)
-            self._described.append(Described(path, endpoint))
             # HEAD is served, and counted, as the GET that it is.
             for method in ("GET", "HEAD") if endpoint.method == "GET" else (endpoint.method,):
                 self._router.add(method, path, handler, shapes=shapes, where=endpoint.where)
@@ -150,6 +156,8 @@ class Ingress:
         return self._lifespan(receive, send)
 
     def _dispatch(self, scope: Scope, receive: Receive, send: Send, path: str) -> Any:
+        if "\x00" in path:  # no database can hold it, so no path with it leads anywhere
+            return self._unserved(scope, receive, send, path)
         found = self._router.find(scope["method"], path, scope.get("raw_path"))
         if found is not None:
             return found[0](scope, receive, send, found[1])
@@ -161,6 +169,8 @@ class Ingress:
     async def _unserved(self, scope: Scope, receive: Receive, send: Send, path: str) -> None:
         method = scope["method"]
         allowed = ["GET", "HEAD"] if path in self._own else self._router.allowed(path, scope.get("raw_path"))
+        if "\x00" in path:
+            allowed = []
         label = method if method in _METHODS else "_OTHER"
         route = self._unmatched.get(label)
         if route is None:

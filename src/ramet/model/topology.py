@@ -2,7 +2,7 @@
 
     [app]                           name, modules (import paths of packages), version
     [engines]                       postgres = "embedded" | "path" | a postgresql:// URL
-    [http]                          prefix = "/api", problems = "conduit.http:render"
+    [http]                          prefix = "/api", problems = "conduit.http:render", cors = ["*"]
     [settings]                      any field of ramet.settings.Settings
     [objectives.NAME]               route, latency, target
     [topology.NAME.services]        SERVICE = { modules = [...], instances = N }
@@ -60,6 +60,8 @@ class Application:
     """Before the paths of all endpoints, such as `/api`."""
     http_problems: str = ""
     """`package.module:function` that gives problems a shape of the application's own; empty for RFC 9457."""
+    http_cors: tuple[str, ...] = ()
+    """Origins whose pages may call from a browser; `*` for any. None by default."""
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     objectives: Mapping[str, Objective] = field(default_factory=dict[str, Objective])
     lines: Mapping[tuple[str, ...], int] = field(default_factory=dict[tuple[str, ...], int])
@@ -87,6 +89,10 @@ def parse(text: str, *, file: str = "ramet.toml") -> Application:
     problems = http.text("problems")
     if problems and not all(part.isidentifier() for part in problems.replace(":", ".").split(".")):
         http.fault("problems", f"{problems!r} is not the path of a function", hint='problems = "shop.http:render"')
+    cors = http.texts("cors")
+    for origin in cors:
+        if origin != "*" and not origin.startswith(("http://", "https://")):
+            http.fault("cors", f"{origin!r} is not an origin", hint='cors = ["https://shop.example"], or ["*"] for any')
     http.done()
     settings = root.table("settings")
     objectives = {key: _objective(key, table) for key, table in root.table("objectives").tables()}
@@ -95,7 +101,9 @@ def parse(text: str, *, file: str = "ramet.toml") -> Application:
     if not topologies:
         topologies = {"seed": Topology("seed", {"main": Service("main", tuple(modules))})}
     root.finish()
-    return Application(name, modules, topologies, version, postgres, prefix, problems, settings.values, objectives, root.lines)
+    return Application(
+        name, modules, topologies, version, postgres, prefix, problems, tuple(cors), settings.values, objectives, root.lines
+    )
 
 
 def _modules(app: Reader, paths: list[str]) -> dict[str, str]:

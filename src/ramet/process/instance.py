@@ -22,6 +22,7 @@ from pathlib import Path
 from ramet.calls.ledger import Ledger
 from ramet.calls.runtime import Calls
 from ramet.edge import problems
+from ramet.edge.cors import Cors
 from ramet.edge.ingress import Ingress
 from ramet.edge.server import Server, listen
 from ramet.model.control import Status
@@ -65,9 +66,11 @@ class Instance:
         self.ingress = Ingress(
             hosted,
             self.recorder,
+            documented=modules.values(),  # one document, whichever service answers
             ready=self.why_not_ready,
             render=import_function(application.http_problems) if application.http_problems else problems.render,
             prefix=application.http_prefix,
+            cors=Cors(origins=application.http_cors) if application.http_cors else None,
             title=application.name,
             version=application.version,
         )

@@ -108,6 +108,8 @@ def decode_hello(body: bytes, *, app: str) -> Hello:
         )
     if hello.app != app:
         raise ProtocolError("wrong-app", f"the peer belongs to the application {hello.app!r}, this instance to {app!r}")
+    if hello.max_frame_bytes < 1024 or hello.window_bytes < 1:
+        raise ProtocolError("bad-hello", "a limit makes calls impossible")
     return hello
 
 
