@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from bench import harness
 from bench.harness import Calls, Cell, Effort
-from bench.results import Figure, Goal, Report, table
+from bench.results import Figure, Goal, Report, at_least, at_most, table
 
 OURS = {"ramet": "bench.ramet_calls", "ramet unix": "bench.ramet_calls:UNIX", "ramet mtls": "bench.ramet_calls:TLS"}
 PEERS = {
@@ -61,6 +61,15 @@ FIGURES: list[Figure[Calls]] = [
     *(plain("remote.p50_us", "us", p50_us, concurrency) for concurrency in CONCURRENCIES),
     *(plain("remote.p99_us", "us", p99_us, concurrency) for concurrency in CONCURRENCIES),
     *(plain("remote.rps", "calls/s", rps, concurrency) for concurrency in CONCURRENCIES),
+    ratio("remote.cpu_ratio_grpc", cpu_us, "grpc.aio", 16, at_most(1 / 20, "<= 1/20")),
+    ratio("remote.cpu_ratio_grpc", cpu_us, "grpc.aio", 128, at_most(1 / 40, "<= 1/40")),
+    ratio("remote.rps_ratio_grpc", rps, "grpc.aio", 16, at_least(12)),
+    ratio("remote.rps_ratio_grpc", rps, "grpc.aio", 128, at_least(20)),
+    ratio("remote.p50_ratio_grpc", p50_us, "grpc.aio", 1, at_most(1 / 3, "<= 1/3")),
+    ratio("remote.cpu_ratio_echo", cpu_us, "uvloop echo", 1, at_most(2.2)),
+    ratio("remote.mtls_cpu_over_plain", cpu_us, "ramet", 16, at_most(1.4), ours="ramet mtls"),
+    ratio("remote.mtls_cpu_over_plain", cpu_us, "ramet", 128, at_most(1.4), ours="ramet mtls"),
+    ratio("remote.unix_cpu_over_tcp", cpu_us, "ramet", 1, at_most(0.95), ours="ramet unix"),
 ]
 
 

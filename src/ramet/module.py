@@ -21,7 +21,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_NAME = r"[a-z][a-z0-9_]*"
 DEFAULT_DEADLINE_S = 5.0
 RESERVED = "ramet"
 """Name of the module behind which each instance is controlled."""
@@ -67,7 +67,7 @@ class Module:
             raise DeclarationError(f"module `{name}`: uses={uses!r} is one text", hint=f"uses=[{uses!r}]")
         uses = frozenset(uses)
         for each in (name, *uses):
-            if not _NAME.fullmatch(each) or len(each) > 48:
+            if not re.fullmatch(_NAME, each) or len(each) > 48:
                 raise DeclarationError(
                     f"{each!r} cannot name a module",
                     hint="lower-case letters, digits and _, beginning with a letter, at most 48",

@@ -56,14 +56,19 @@ async def get(id: int) -> Order:
     return Order(*row)
 
 
+@module.expose(once=True)
+async def pay(sku: str) -> int:
+    async with db.write() as tx:
+        return await tx.fetchval("INSERT INTO orders (sku) VALUES ($1) RETURNING id", sku)
+
+
 @module.get("/orders/by-sku/{sku}")
 async def count(sku: str) -> int:
     return await db.read().fetchval("SELECT count(*) FROM orders WHERE sku = $1", sku)
 """
 
 FRONT = """
-import asyncpg
-from ramet import Module
+from ramet import Module, calling
 from shop.orders import api as orders
 
 module = Module("front", uses=["orders"])
@@ -78,6 +83,12 @@ async def shout(id: int) -> str:
 @module.post("/front")
 async def create(sku: str) -> orders.Order:
     return await orders.create(sku)
+
+
+@module.post("/pay")
+async def pay(sku: str, key: str) -> int:
+    with calling(key=key):
+        return await orders.pay(sku)
 
 
 @module.get("/trespass")

@@ -42,6 +42,19 @@ def test_one_process_and_many_answer_the_same_on_the_same_data(shop: Command) ->
     assert shop.run("status").returncode == 1
 
 
+@pytest.mark.parametrize("topology", ["seed", "grown"])
+def test_a_once_call_has_its_effect_once_at_whatever_instance(shop: Command, topology: str) -> None:
+    """Its key is stored with its write, so repetitions at two instances, also at the same time, bring one row and one answer."""
+    url = shop.up(topology)
+
+    async def pay() -> set[str]:
+        answers = await asyncio.gather(*(request(url, "POST", "/pay?sku=once&key=k1") for _ in range(20)))
+        return {str(answer) for answer in answers}
+
+    assert len(asyncio.run(pay())) == 1
+    assert ask(url, "GET", "/orders/by-sku/once") == (200, 1)
+
+
 def test_the_server_refuses_a_foreign_table(shop: Command) -> None:
     """One role per module with grants on nothing else: the boundary is the database's, not a convention."""
     url = shop.up("seed")

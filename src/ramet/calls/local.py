@@ -104,6 +104,8 @@ class LocalCall:
         except Exception as raised:
             if isinstance(raised, TimeoutError) and timer.expired():
                 raise self._late(may_have_run=True) from None
+            if isinstance(raised, DeadlineExceeded) and raised.call is None:
+                raise self._late(may_have_run=True) from raised  # a statement met this call's deadline before the timer did
             failures.log_unexpected(raised, self.contract)
             raise failures.seen_by_caller(raised, self.codec, mine.trace_id) from raised
 

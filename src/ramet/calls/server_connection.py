@@ -290,6 +290,10 @@ class ServerConnection(asyncio.Protocol):
         contract = work.hosted.contract
         if work.ends == _ANSWERED:
             return
+        if isinstance(raised, DeadlineExceeded) and raised.call is None:  # a statement met the deadline before the sweep did
+            late = DeadlineExceeded("the deadline passed at the callee", may_have_run=True)
+            self._fail(work.number, failures.refusal_body(late))
+            return
         failures.log_unexpected(raised, contract)
         self._fail(work.number, failures.failure_body(raised, contract, work.trace_id.hex()))
 

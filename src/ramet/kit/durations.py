@@ -5,7 +5,7 @@ import sys
 
 _UNITS_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LONGEST_S = sys.float_info.max
-_PART = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h|d)")
+_PART = r"(\d+(?:\.\d+)?)(us|ms|s|m|h|d)"
 
 
 def parse_duration_s(text: str | float) -> float:
@@ -21,7 +21,7 @@ def parse_duration_s(text: str | float) -> float:
     if not isinstance(text, str):
         return _finite(text, text)
     compact = text.replace(" ", "")
-    parts = _PART.findall(compact)
+    parts = re.findall(_PART, compact)
     if parts and "".join(number + unit for number, unit in parts) == compact:
         return _finite(sum(float(number) * _UNITS_S[unit] for number, unit in parts), text)
     try:

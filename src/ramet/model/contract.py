@@ -1,12 +1,12 @@
 """The contract of a call: its signature as data, with a hash that is equal where caller and callee can talk positionally."""
 
-import hashlib
 import inspect
 import types
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, get_args, get_origin, get_type_hints
+
+import msgspec
 
 from ramet.errors import DeclarationError, UnwireableType
 from ramet.model import shapes
@@ -16,8 +16,7 @@ from ramet.model.shapes import Shape
 REQUIRED: Any = inspect.Parameter.empty
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(msgspec.Struct, frozen=True):
     name: str
     annotation: Any
     shape: Shape
@@ -29,8 +28,7 @@ class Parameter:
         return self.default is REQUIRED
 
 
-@dataclass(frozen=True, eq=False)
-class CallContract:
+class CallContract(msgspec.Struct, frozen=True, eq=False, dict=True):
     """What a call promises. Compared by identity; equality over the wire is `hash`."""
 
     module: str
@@ -73,6 +71,8 @@ class CallContract:
     @cached_property
     def hash(self) -> str:
         """16 hex digits of SHA-256 over the descriptor without the names of types."""
+        import hashlib  # OpenSSL is a tenth of `import ramet`, and only connections ask for hashes
+
         return hashlib.sha256(shapes.canonical(shapes.unnamed(self.descriptor))).hexdigest()[:16]
 
     @cached_property
@@ -90,8 +90,7 @@ def signature_of(descriptor: dict[str, Any]) -> str:
     return f"{descriptor['call']}({parameters}) -> {f'AsyncIterator[{result}]' if descriptor['streams'] else result}{raises}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallOptions:
+class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What `expose` and the HTTP verbs take beside the function."""
 
     raises: Sequence[type[Failure]] = ()

@@ -12,8 +12,9 @@ import inspect
 import re
 import types
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+import msgspec
 
 from ramet.errors import DeclarationError
 from ramet.model import shapes
@@ -27,8 +28,8 @@ WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 SOCKET_METHOD = "WEBSOCKET"
 """In place of a method, for an endpoint that takes WebSockets."""
 
-_PATH = re.compile(r"(/([A-Za-z0-9_.~!$&'()*+,;=:@%-]|\{[A-Za-z_]\w*\})*)+")
-_WHOLE_SEGMENT = re.compile(r"\{\w+\}|[^{}]*")
+_PATH = r"(/([A-Za-z0-9_.~!$&'()*+,;=:@%-]|\{[A-Za-z_]\w*\})*)+"
+_WHOLE_SEGMENT = r"\{\w+\}|[^{}]*"
 _SCALARS = frozenset(
     {
         "bool",
@@ -68,8 +69,7 @@ _STARLETTE = {
 _STARLETTE_RESPONSE = "starlette.responses.Response"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Binding:
+class Binding(msgspec.Struct, frozen=True, kw_only=True):
     """One parameter and where it comes from. shape: None for Starlette's types."""
 
     name: str
@@ -97,8 +97,7 @@ class Binding:
         return self.shape["fields"] if self.shape and self.shape["kind"] == "struct" else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """path: `/articles/{slug}`; each name in braces is a parameter. status: of a success, 200 to 299.
 
     function: None where it is a call; the author's own where Starlette's types are involved. result: of one item where
@@ -126,8 +125,7 @@ class Endpoint:
         return [binding for binding in self.bindings if binding.source in sources]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mount:
+class Mount(msgspec.Struct, frozen=True, kw_only=True):
     """A whole ASGI or WSGI application below a prefix. prefix: `/legacy`, or empty for everything that nothing else takes.
 
     deadline_s: until the response begins. None: the instance's limits.
@@ -141,8 +139,7 @@ class Mount:
     max_body_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpOptions:
+class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the verbs take beside what a call takes."""
 
     status: int = 200
@@ -231,7 +228,7 @@ def mount_of(
 ) -> Mount:
     """wsgi: None to see it from the application: what is not a coroutine function is WSGI. Raises DeclarationError."""
     prefix = prefix.rstrip("/")
-    if prefix and (not _PATH.fullmatch(prefix) or "{" in prefix):
+    if prefix and (not re.fullmatch(_PATH, prefix) or "{" in prefix):
         raise DeclarationError(f"{module}: {prefix!r} is not a prefix of paths", hint='write it as "/legacy"')
     if not callable(app):
         raise DeclarationError(f"{module}: {app!r} is no application", hint="mount the ASGI or WSGI object itself")
@@ -391,7 +388,7 @@ def _check(
 
 
 def _path_names(subject: str, path: str, where: str) -> list[str]:
-    if not _PATH.fullmatch(path) or not all(_WHOLE_SEGMENT.fullmatch(segment) for segment in path.split("/")):
+    if not re.fullmatch(_PATH, path) or not all(re.fullmatch(_WHOLE_SEGMENT, segment) for segment in path.split("/")):
         raise DeclarationError(f"{subject}: {path!r} is not a path", where=where, hint='write it as "/articles/{slug}"')
     names = re.findall(r"\{(\w+)\}", path)
     if len(set(names)) < len(names):

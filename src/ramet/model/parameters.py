@@ -6,42 +6,37 @@ Without a marker: names in the path are path parameters; scalars and lists of sc
 the JSON body, which only POST, PUT and PATCH have. Light: `import ramet` re-exports this.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(msgspec.Struct, frozen=True):
     """A request header. name: as it is sent; by default the parameter's with hyphens, `user_agent` for `User-Agent`."""
 
     name: str = ""
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Cookie:
+class Cookie(msgspec.Struct, frozen=True):
     """A cookie. name: by default the parameter's."""
 
     name: str = ""
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(msgspec.Struct, frozen=True):
     """A query parameter, or with a Struct as its type, one for each of its fields. name: by default the parameter's."""
 
     name: str = ""
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(msgspec.Struct, frozen=True):
     """A path parameter, to describe it. The path names it in braces all the same."""
 
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(msgspec.Struct, frozen=True):
     """The body as JSON, also for a scalar, and as it came for `bytes`.
 
     embed: the body is an object that has the value under the parameter's name. So it always is where several parameters
@@ -52,8 +47,7 @@ class Body:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(msgspec.Struct, frozen=True):
     """A field of an HTML form, url-encoded or multipart, or with a Struct as its type, one for each of its fields.
 
     Files are parameters of Starlette's type `UploadFile` and need no marker.

@@ -78,7 +78,7 @@ _WAYS_OUT: dict[str, str] = {
 }
 
 
-_MODULE = re.compile(r"'[^']*'|(?:[A-Za-z_<][\w<>]*\.)+(?=\w)")
+_MODULE = r"'[^']*'|(?:[A-Za-z_<][\w<>]*\.)+(?=\w)"
 """A literal text, which is kept, or the path of a module, which is not."""
 
 
@@ -96,7 +96,7 @@ def name_of(annotation: object) -> str:
     """The type as its author would write it."""
     if isinstance(annotation, type) and not hasattr(annotation, "__args__"):
         return annotation.__qualname__
-    return _MODULE.sub(lambda match: match[0] if match[0][0] == "'" else "", str(annotation))
+    return re.sub(_MODULE, lambda match: match[0] if match[0][0] == "'" else "", str(annotation))
 
 
 def inspect_type(annotation: object) -> types.Type:

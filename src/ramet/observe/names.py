@@ -66,6 +66,7 @@ BUDGET_EMPTY = Metric("ramet_call_retry_budget_empty", "counter", "", "retries n
 IN_FLIGHT = Metric("ramet_calls_in_flight", "gauge", "", "calls that this instance is working on for others")
 QUEUED = Metric("ramet_calls_queued", "gauge", "", "calls that wait for an endpoint of a module")
 ENDPOINTS = Metric("ramet_endpoints", "gauge", "", "endpoints of a module, by state")
+DB_CONNECTIONS = Metric("ramet_db_connections", "gauge", "", "connections of a module's pool, by state")
 LOOP_LAG = Metric("ramet_loop_lag_seconds", "gauge", "seconds", "how late the event loop last ran a timer")
 IN_TRANSACTION = Metric(
     "ramet_calls_in_transaction", "counter", "", "calls to another module made inside a transaction, where strict is off"
@@ -80,6 +81,7 @@ RECORDS_DROPPED = Metric(
 
 METRICS = (
     IN_TRANSACTION,
+    DB_CONNECTIONS,
     CALL_SERVED,
     CALL_MADE,
     REQUEST,

@@ -1,7 +1,7 @@
 """The databases of the modules that an instance hosts: opened, verified, closed."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ramet.calls.ledger import Ledger
 from ramet.data import migrations, revisions
@@ -12,8 +12,11 @@ from ramet.data.pool import Limits, Pool
 from ramet.errors import ConfigError
 from ramet.model.launch import Launch
 from ramet.module import Module
+from ramet.observe import names
 from ramet.observe.record import Recorder
 from ramet.process.outcomes import CallOutcomes
+
+_STATES = ("idle", "busy", "waiting", "connecting")
 
 
 class Databases:
@@ -25,6 +28,7 @@ class Databases:
         self._launch = launch
         self._recorder = recorder
         self._pools: list[Pool] = []
+        recorder.gauge(names.DB_CONNECTIONS, self._connections)
         self.ledgers: dict[str, Ledger] = {}
 
     def __repr__(self) -> str:
@@ -47,6 +51,12 @@ class Databases:
         self._pools.append(await open_database(module.db, address, limits=limits, recorder=self._recorder))
         outcomes = CallOutcomes({call.contract.qualified: call for call in module.calls.values()})
         self.ledgers[module.name] = DurableLedger(module.db.opened, outcomes)
+
+    def _connections(self) -> Iterator[tuple[dict[str, str], float]]:
+        for pool in self._pools:
+            for state, count in pool.statistics().items():
+                if state in _STATES:
+                    yield {"module": pool.module, "state": state}, float(count)
 
     async def close(self) -> None:
         await asyncio.gather(*(pool.close() for pool in self._pools))

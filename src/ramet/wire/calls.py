@@ -35,8 +35,8 @@ _SpanId = Annotated[bytes, msgspec.Meta(max_length=8)]
 Head = tuple[int, bytes, bytes, int, Extras | None]
 """(deadline in ms from arrival, trace id, span id of the caller, W3C trace flags, extras)"""
 HEAD_ITEMS = 5
-_PATH = re.compile(r" - at (`key` in )?`\$\[(\d+)\](.*)`$")
-_NAMED_PATH = re.compile(r" - at (`key` in )?`\$\[\d+\](?:\.(\w+))?(.*)`$")
+_PATH = r" - at (`key` in )?`\$\[(\d+)\](.*)`$"
+_NAMED_PATH = r" - at (`key` in )?`\$\[\d+\](?:\.(\w+))?(.*)`$"
 _AFTER_LENGTH = HEADER_BYTES - LENGTH_BYTES
 _CALL = int(Kind.CALL)
 _encode = values.ENCODER.encode
@@ -137,13 +137,13 @@ class CallCodec:
         """What a callee answers to arguments that do not decode: msgspec's message with the parameter's name in place of its
         index."""
         text = _text(error)
-        if (match := _PATH.search(text)) and (at := int(match[2]) - HEAD_ITEMS) >= 0:
+        if (match := re.search(_PATH, text)) and (at := int(match[2]) - HEAD_ITEMS) >= 0:
             text = f"{match[1] or ''}`{self._parameters[at].name}{match[3]}`: {text[: match.start()]}"
         return BadArgument(text, may_have_run=False, call=self.contract.qualified)
 
     def _refused_named(self, error: Exception) -> BadArgument:
         text = _text(error)
-        if match := _NAMED_PATH.search(text):
+        if match := re.search(_NAMED_PATH, text):
             # Without a name it is the map itself: an argument that is missing, or one that this callee does not know.
             where = f"{match[1] or ''}`{match[2]}{match[3]}`: " if match[2] else ""
             text = where + text[: match.start()]

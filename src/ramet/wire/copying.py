@@ -5,7 +5,6 @@ is deeply immutable, so that the value itself may be shared. A value of another 
 the codec, which refuses or converts it as the wire would.
 """
 
-import dataclasses
 import datetime
 import decimal
 import uuid
@@ -67,7 +66,7 @@ def _is_frozen(cls: Any) -> bool:
     cls = getattr(cls, "__origin__", cls)
     if issubclass(cls, msgspec.Struct):
         return cls.__struct_config__.frozen
-    return dataclasses.is_dataclass(cls) and cls.__dataclass_params__.frozen  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    return hasattr(cls, "__dataclass_params__") and cls.__dataclass_params__.frozen  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
 
 
 def type_test(annotation: Any, value: str, *, prefix: str) -> tuple[str, dict[str, Any]] | None:
