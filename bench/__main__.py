@@ -11,7 +11,14 @@ from bench import results
 from bench.harness import Effort
 from bench.results import Outcome, Report, say
 
-GROUPS = {"local": "bench.local", "record": "bench.record", "calls": "bench.calls", "conduit": "bench.conduit"}
+GROUPS = {
+    "local": "bench.local",
+    "record": "bench.record",
+    "calls": "bench.calls",
+    "http": "bench.http",
+    "data": "bench.data",
+    "conduit": "bench.conduit",
+}
 """Imported only if asked for: each brings stacks that the others should not have to load."""
 
 

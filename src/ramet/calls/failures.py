@@ -1,5 +1,6 @@
 """What a caller sees of what a callee raised: declared failures as themselves, the rest as RemoteError, together and apart."""
 
+import functools
 import logging
 
 from ramet.errors import (
@@ -41,11 +42,18 @@ def failure_body(error: Exception, contract: CallContract, trace_id: str) -> Fai
     """What the callee's function raised, as the body of FAILURE."""
     if isinstance(error, Failure) and type(error) in contract.failures:
         try:
+            if (guard := _guard_of(type(error))) is not None:
+                guard(error.payload)
             payload = values.Raw(values.ENCODER.encode(error.payload))
         except values.ENCODE_ERRORS as reason:
             return refusal_body(BadAnswer(f"failure {type(error).__name__}: {reason}", may_have_run=True))
         return FailureBody(DECLARED, type(error).__name__, payload=payload, trace=trace_id)
     return FailureBody(REMOTE, type(error).__qualname__, str(error)[:MAX_MESSAGE], trace=trace_id, hint=_hint(error, contract))
+
+
+@functools.cache
+def _guard_of(failure: type[Failure]) -> values.Guard | None:
+    return values.guard_of(failure.payload_type)
 
 
 def refusal_body(error: CallError) -> FailureBody:

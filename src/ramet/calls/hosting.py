@@ -96,6 +96,8 @@ def enter(hosted: Hosted, caller: str, flags: int, number: int, body: bytes) -> 
         decoded = codec.decode_call(body) if not flags & BY_NAME else codec.read_named(body)
     except values.DECODE_ERRORS as error:
         raise codec.refused_arguments(error) from error
+    if codec.check_arguments is not None:
+        codec.check_arguments(decoded[HEAD_ITEMS:])  # a naive datetime inside of a value, which no Ramet caller sends
     left_ms, trace_id, parent_id, trace_flags, extras = decoded[:HEAD_ITEMS]
     work = Work(hosted, caller, number, left_ms / 1000, trace_id, parent_id, trace_flags, decoded[HEAD_ITEMS:], monotonic())
     if extras is not None:
