@@ -30,7 +30,8 @@ def main(groups: tuple[str, ...], rounds: int, seconds: float) -> None:
     """Measure Ramet against its peers, in one run, taking turns.
 
     GROUPS: local (what a local call costs over a bare await), record (one record of a unit of work), calls (remote
-    calls). All of them if none is given. Other groups' figures in bench/results.json stay as they were.
+    calls), http (a typed route), data (one read, one write), conduit (an application). All of them if none is given.
+    Other groups' figures in bench/results.json stay as they were.
 
     \b
     python -m bench

@@ -26,6 +26,7 @@ from ramet.data.address import Address
 from ramet.data.database import Database
 from ramet.data.opening import open_database
 from ramet.data.pool import Limits
+from ramet.engines.errors import EngineMissing
 from ramet.engines.postgres import Postgres
 from ramet.engines.postgres_settings import PostgresSettings
 from ramet.observe.record import Recorder, new_span_id, new_trace_id
@@ -236,6 +237,8 @@ def measure(effort: Effort) -> Report:
     try:
         with as_an_instance(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             costs = runner.run(compare(folder / "postgres", effort))
+    except EngineMissing as error:
+        return Report.of(f"SKIPPED data: {error}", FIGURES, Costs())
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     tables = [

@@ -34,8 +34,8 @@ STACKS = {
     "litestar": "bench.peers.http_litestar:{}",
     FASTAPI: "bench.peers.http_fastapi:{}",
 }
-"""Name -> `module:attribute` of its Subjects, the method filled in. `our collector`: the garbage collector has the thresholds of an
-instance. `mutable order`: a type that a call copies, because it cannot be shared."""
+"""Name -> `module:attribute` of its Subjects, the method filled in. `our collector`: the garbage collector as an
+instance has it. `mutable order`: a type that a call copies, because it cannot be shared."""
 
 
 # Ours

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import types
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -30,13 +31,23 @@ def namespace(request: pytest.FixtureRequest) -> Iterator[dict[str, object]]:
 
 @pytest.mark.parametrize("page", WITH_CODE)
 def test_the_python_of_a_page_runs(page: str, namespace: dict[str, object]) -> None:
-    """Its blocks in order, in one namespace, in one event loop. A block marked `no-run` is only compiled."""
+    """Its blocks in order, in one namespace, in one event loop. A block marked `no-run` or `file PATH` is only compiled.
+
+    What a page names `at_end` is closed, also where it fails half-way: it may have started a server.
+    """
 
     async def main() -> None:
+        try:
+            await run()
+        finally:
+            if isinstance(at_end := namespace.get("at_end"), AsyncExitStack):
+                await at_end.aclose()
+
+    async def run() -> None:
         for mark, text, line in blocks(page, "python"):
             # Blank lines before it, so that a traceback has the line of the page.
             code = compile("\n" * (line - 1) + text, str(DOCS / page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-            if mark == "no-run":
+            if mark.startswith(("no-run", "file ")):
                 continue
             outcome = eval(code, namespace)
             if inspect.iscoroutine(outcome):

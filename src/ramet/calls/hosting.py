@@ -29,6 +29,7 @@ class Hosted:
         """For this machine's own tools alone: taken from outside of modules, at a door that allows these."""
         contract = call.contract
         self.contract: CallContract = contract
+        self.streams = contract.streams
         self.codec = call.codec
         self.face = call.face
         self.function = positional(awaitable(call.function), tuple(p.name for p in contract.parameters if p.keyword_only))

@@ -23,7 +23,7 @@ from ramet.calls.server_connection import door
 from ramet.calls.transport import Identity, client_context, host_id, listen_tcp, listen_unix, server_context
 from ramet.model.routing import Address, RoutingTable
 from ramet.observe import names
-from ramet.observe.record import Recorder
+from ramet.observe.record import Recorder, new_span_id, new_trace_id
 from ramet.settings import Settings
 from ramet.wire.context import OUTSIDE, Context, current
 from ramet.wire.hello import Offer
@@ -187,7 +187,7 @@ class Calls:
     def inside(self, module: str) -> Generator[None]:
         """Run code of a module that nobody called: a job, what starts and stops it."""
         outer = current.get()
-        current.set(Context(face=self.modules[module].face))
+        current.set(Context(trace_id=new_trace_id(), span_id=new_span_id(), face=self.modules[module].face))
         try:
             yield
         finally:

@@ -207,7 +207,7 @@ class ServerConnection(asyncio.Protocol):
         hosted = work.hosted
         error = ""
         try:
-            if hosted.contract.streams:
+            if hosted.streams:
                 await self._stream(work)
             else:
                 if work.key is None:

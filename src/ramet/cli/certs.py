@@ -8,6 +8,7 @@ import click
 
 from ramet.cli.application import current
 from ramet.errors import ConfigError
+from ramet.model.toml import NAMES, is_name
 
 FOLDER = Path(".ramet/certificates")
 
@@ -38,12 +39,21 @@ _folder = click.option(
 def _app_here() -> str:
     """The application of the current folder. Raises ConfigError where there is none."""
     try:
-        return current().application.name
+        here = current()
     except ConfigError as error:
         raise ConfigError("which application?", hint="--app NAME, or run it in the folder of ramet.toml") from error
+    return here.application.name
 
 
-_app = click.option("--app", default=_app_here, show_default="that of ramet.toml", help="Name of the application.")
+def _checked(_context: click.Context, _option: click.Parameter, app: str) -> str:
+    if not is_name(app):
+        raise ConfigError(f"{app!r} cannot be the name of an application", hint=NAMES)
+    return app
+
+
+_app = click.option(
+    "--app", default=_app_here, callback=_checked, show_default="that of ramet.toml", help="Name of the application."
+)
 
 
 @certs.command()
@@ -88,7 +98,10 @@ def show(app: str, folder: Path, as_json: bool) -> None:
     ramet certs show --app shop
     ramet certs show --app shop --json
     """
-    issued = _certificates().Authority.at(folder, app=app).issued()
+    certificates = _certificates()
+    if not (folder / "authority.pem").exists():
+        raise ConfigError("there is no authority", where=str(folder), hint=f"ramet certs init --app {app}")
+    issued = certificates.Authority.at(folder, app=app).issued()
     if as_json:
         click.echo(
             json.dumps(

@@ -62,6 +62,9 @@ def run(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; Python would complain at exit
         return 0
+    except OSError as error:  # the world's: a full disk, a file where a folder is needed, no permission
+        show(RametError(error.strerror or str(error), where=error.filename and str(error.filename)))
+        return COULD_NOT
     return outcome if isinstance(outcome, int) else 0
 
 

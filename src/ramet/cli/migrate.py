@@ -102,7 +102,7 @@ def status(context: click.Context, json_: bool) -> None:
     else:
         for each in found:
             lacks = f"lacks {len(each.missing)}: {', '.join(map(str, each.missing))}" if each.missing else "up to date"
-            click.echo(f"{each.module:<16} {each.current or 'nothing':<24} {lacks}")
+            click.echo(f"{each.module:<16} {', '.join(each.current) or 'nothing':<24} {lacks}")
     if any(each.missing for each in found):
         context.exit(PENDING)
 

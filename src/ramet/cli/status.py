@@ -60,7 +60,7 @@ def _print(record: FleetRecord, found: list[Status | str], running: bool) -> Non
 @click.command("logs")
 @click.argument("instances", nargs=-1)
 @click.option("--follow", "-f", is_flag=True, help="Go on until Ctrl-C.")
-@click.option("--lines", "-n", default=20, show_default=True, help="Lines from the end of each.")
+@click.option("--lines", "-n", type=click.IntRange(min=0), default=20, show_default=True, help="Lines from the end of each.")
 def show_logs(instances: tuple[str, ...], follow: bool, lines: int) -> None:
     """The logs of INSTANCES (default: all).
 
@@ -87,7 +87,8 @@ def _print_tail(name: str, path: Path, lines: int, *, width: int) -> int:
     if not path.exists():
         return 0
     data = path.read_bytes()
-    for line in data.decode(errors="replace").splitlines()[-lines:]:
+    text = data.decode(errors="replace").splitlines()
+    for line in text[max(len(text) - lines, 0) :]:
         click.echo(f"{name:<{width}}  {line}")
     return len(data)
 

@@ -30,23 +30,6 @@ SOCKET_METHOD = "WEBSOCKET"
 
 _PATH = r"(/([A-Za-z0-9_.~!$&'()*+,;=:@%-]|\{[A-Za-z_]\w*\})*)+"
 _WHOLE_SEGMENT = r"\{\w+\}|[^{}]*"
-_SCALARS = frozenset(
-    {
-        "bool",
-        "int",
-        "float",
-        "str",
-        "bytes",
-        "datetime",
-        "date",
-        "time",
-        "timedelta",
-        "uuid",
-        "decimal",
-        "literal",
-        "enum",
-    }
-)
 
 
 class Source(enum.StrEnum):
@@ -253,7 +236,7 @@ def starlette_source(annotation: Any) -> Source | None:
 def is_scalar(shape: Shape) -> bool:
     if shape["kind"] == "union":
         return all(member["kind"] == "none" or is_scalar(member) for member in shape["of"])
-    return shape["kind"] in _SCALARS
+    return shape["kind"] in shapes.SCALARS
 
 
 def is_array(shape: Shape) -> bool:

@@ -37,7 +37,7 @@ _SCALARS: dict[type[types.Type], str] = {
     types.AnyType: "any",
 }
 _LIMITS = ("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length", "pattern")
-_KEYS = {
+SCALARS = {
     "str",
     "int",
     "float",
@@ -199,7 +199,7 @@ def _key(info: types.DictType | types.FrozenDictType, above: tuple[type, ...]) -
     key = _describe(info.key_type, above)
     members = key["of"] if key["kind"] == "union" else [key]
     for member in members:
-        if member["kind"] not in _KEYS | {"any"}:
+        if member["kind"] not in SCALARS | {"any"}:
             raise NoShape(
                 signature_of(member),
                 "cannot be the key of a dict on the wire",

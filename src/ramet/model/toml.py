@@ -10,6 +10,13 @@ from ramet.kit.near import did_you_mean
 from ramet.kit.toml_lines import key_lines, line_of
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,47}")
+NAMES = "lower-case letters, digits, _ and -, at most 48"
+"""What a name is made of, for a hint."""
+
+
+def is_name(text: str) -> bool:
+    """Whether an application or a service can be called so."""
+    return _NAME.fullmatch(text) is not None
 
 
 class Reader:
@@ -42,6 +49,8 @@ class Reader:
             raise ConfigError(f"not TOML: {error}", where=where) from error
         except RecursionError as error:
             raise ConfigError("not TOML: nested too deeply", where=file) from error
+        except ValueError as error:  # a number of more than 4300 digits
+            raise ConfigError(f"not TOML: {error}", where=file) from error
         return cls(values, (), file, key_lines(text), [])
 
     def finish(self) -> None:
@@ -81,12 +90,17 @@ class Reader:
         return cast("str", self._take(key, str, "a text", default, required=required))
 
     def number(self, key: str, *, default: float = 0.0, required: bool = False) -> float:
-        return float(cast("float", self._take(key, (int, float), "a number", default, required=required)))
+        value = cast("float", self._take(key, (int, float), "a number", default, required=required))
+        try:
+            return float(value)
+        except OverflowError:
+            self.fault(key, f"{_shown(value)} is too large")
+            return default
 
     def count(self, key: str, *, default: int) -> int:
         value = cast("int", self._take(key, int, "a whole number", default, required=False))
         if not 1 <= value <= 1000:
-            self.fault(key, f"{value} is not between 1 and 1000")
+            self.fault(key, f"{_shown(value)} is not between 1 and 1000")
             return default
         return value
 
@@ -94,18 +108,18 @@ class Reader:
         values = cast("list[Any]", self._take(key, list, 'a list of texts, such as ["a", "b"]', [], required=required))
         texts = [value for value in values if isinstance(value, str)]
         if len(texts) < len(values):
-            self.fault(key, f"{next(v for v in values if not isinstance(v, str))!r} is not a text")
+            self.fault(key, f"{_shown(next(v for v in values if not isinstance(v, str)))} is not a text")
         return texts
 
     def name(self, key: str) -> str:
         value = self.text(key, required=True)
-        if value and not _NAME.fullmatch(value):
-            self.fault(key, f"{value!r} cannot be a name", hint="lower-case letters, digits, _ and -, at most 48")
+        if isinstance(self.values.get(key), str) and not is_name(value):
+            self.fault(key, f"{_shown(value)} cannot be a name", hint=NAMES)
         return value
 
     def check_name(self, name: str) -> None:
-        if not _NAME.fullmatch(name):
-            self.fault("", f"{name!r} cannot be a name", hint="lower-case letters, digits, _ and -, at most 48")
+        if not is_name(name):
+            self.fault("", f"{_shown(name)} cannot be a name", hint=NAMES)
 
     def table(self, key: str, *, required: bool = False) -> "Reader":
         values = cast("dict[str, Any]", self._take(key, dict, "a table", {}, required=required))
@@ -130,5 +144,8 @@ class Reader:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of more than 4300 digits; a key of a thousand parts
+        return f"this {type(value).__name__}"
     return text if len(text) < 60 else f"{text[:57]}..."

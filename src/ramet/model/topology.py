@@ -125,7 +125,7 @@ def _modules(app: Reader, paths: list[str]) -> dict[str, str]:
 
 def _prefix(http: Reader) -> str:
     prefix = http.text("prefix")
-    if prefix and (not prefix.startswith("/") or prefix.endswith("/") or any(mark in prefix for mark in "{}?#")):
+    if prefix and (not prefix.startswith("/") or prefix.endswith("/") or any(mark in prefix for mark in "{}?# \t\n")):
         http.fault("prefix", f"{prefix!r} is not a path", hint='prefix = "/api"')
     return prefix
 
@@ -141,7 +141,7 @@ def _postgres(engines: Reader) -> str:
 
 def _objective(name: str, table: Reader) -> Objective:
     route = table.text("route", required=True)
-    target = table.number("target", required=True)
+    target = table.number("target", default=99.9, required=True)
     if not 0 < target < 100:
         table.fault("target", f"a target of {target} percent can be missed by nothing or by everything", hint="target = 99.9")
     latency = table.text("latency", default="")
@@ -163,21 +163,21 @@ def _topology(name: str, table: Reader, known: list[str]) -> Topology:
         modules = service.texts("modules", required=True)
         wanted[key] = (modules, service.count("instances", default=1), service)
         service.done()
+    is_readable = not (table.has_faults or services_table.has_faults)
     table.done()
     named: dict[str, str] = {}
     for key, (modules, _, service) in wanted.items():
-        for module in modules:
+        for module in dict.fromkeys(modules):
             if module != "*" and module not in known:
                 service.unknown("modules", module, known, what="module of the application")
-            elif module in named and module != "*":
+            elif module in named:
+                what = "the rest" if module == "*" else f"module {module!r}"
                 service.fault(
-                    "modules",
-                    f"module {module!r} is in two services, {named[module]!r} and {key!r}",
-                    hint="a module has one owner",
+                    "modules", f"{what} is in two services, {named[module]!r} and {key!r}", hint="a module has one owner"
                 )
             named[module] = key
     rest = [module for module in known if module not in named]
-    if rest and "*" not in named and wanted:
+    if rest and "*" not in named and is_readable:
         services_table.fault(
             "", f"no service hosts {', '.join(map(repr, rest))}", hint='add it to a service, or say modules = ["*"] in one'
         )
