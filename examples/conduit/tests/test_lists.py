@@ -153,6 +153,17 @@ def test_the_feed_has_the_articles_of_whom_one_follows(user: User, other: User) 
     assert user.get("/articles/feed").json == {"articles": [], "articlesCount": 0}
 
 
+def test_the_feed_counts_what_is_new_since_the_last_look(user: User, other: User) -> None:
+    """The feed's own data: a mark for each reader. Further pages move nothing."""
+    user.post(path("profiles", other.name, "follow"))
+    assert user.get("/articles/feed").headers["x-feed-unseen"] == "0"
+    other.publish()
+    other.publish()
+    assert "x-feed-unseen" not in user.get("/articles/feed?offset=1").headers
+    assert user.get("/articles/feed").headers["x-feed-unseen"] == "2"
+    assert user.get("/articles/feed").headers["x-feed-unseen"] == "0"
+
+
 def test_the_feed_is_somebodys(api: Api) -> None:
     answer = api.get("/articles/feed")
     assert (answer.status, answer.errors) == (401, {"token": ["is missing"]})

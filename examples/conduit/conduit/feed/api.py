@@ -11,9 +11,13 @@ from conduit.articles import api as articles
 from conduit.failures import Unauthorized
 from conduit.social import api as social
 from conduit.social.api import Profile
-from ramet import Module, Query
+from ramet import Module, Query, Reply
 
 module = Module("feed", uses=["accounts", "articles", "social"])
+db = module.database()
+
+UNSEEN = "x-feed-unseen"
+"""Header of a feed's first page: how many of its articles are new since this reader's last look."""
 
 MAX_LIMIT = 100
 """More are not given at once, whoever asks for them."""
@@ -71,12 +75,28 @@ async def list_articles(wanted: Annotated[Filter, Query()], authorization: Autho
 
 
 @module.get("/articles/feed", raises=[Unauthorized])
-async def get_feed(window: Annotated[Window, Query()], authorization: Authorization = None) -> Entries:
+async def get_feed(window: Annotated[Window, Query()], authorization: Authorization = None) -> Reply[Entries]:
     """The newest articles by those whom the user follows."""
     reader_id = await accounts.user_of(authorization)
     authors = await social.followed_by(reader_id)
     page = await articles.newest(min(window.limit, MAX_LIMIT), window.offset, None, authors)
-    return await _seen_by(reader_id, page)
+    entries = await _seen_by(reader_id, page)
+    if window.offset:
+        return Reply(entries)
+    return Reply(entries, headers={UNSEEN: str(await _look(reader_id, page.total))})
+
+
+async def _look(reader_id: int, articles: int) -> int:
+    """Note how many articles the reader's feed has now. Returns how many more that is than at the last look."""
+    # What RETURNING selects is as it was before this statement.
+    before = await db.write().fetchval(
+        "INSERT INTO readings (reader_id, articles) VALUES ($1, $2)"
+        " ON CONFLICT (reader_id) DO UPDATE SET articles = EXCLUDED.articles, seen_at = now()"
+        " RETURNING (SELECT articles FROM readings WHERE reader_id = $1)",
+        reader_id,
+        articles,
+    )
+    return max(articles - (before or 0), 0)
 
 
 async def _seen_by(reader_id: int | None, page: articles.Page) -> Entries:
