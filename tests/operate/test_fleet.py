@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -127,6 +128,23 @@ def test_a_killed_supervisor_leaves_the_data_plane_running_and_is_recovered(shop
     assert not any(alive(each["pid"]) for each in status["instances"])
 
 
+def test_down_ends_what_a_killed_supervisor_left(shop: Command) -> None:
+    """Instances, Envoy and PostgreSQL; and a migration beside it before that takes nothing away."""
+    url = shop.up("seed")
+    ask(url, "POST", "/orders?sku=kept")
+    status = shop.status()
+    os.kill(status["pid"], signal.SIGKILL)
+    while alive(status["pid"]):
+        time.sleep(0.01)
+    shop.ok("migrate", "up")
+    assert ask(url, "GET", "/front/1") == (200, "KEPT")
+    found = [path.read_text() for path in shop.folder.glob(".ramet/**/*pid") if "postmaster" not in path.name]
+    pids = [json.loads(text)["pid"] for text in found]
+    assert sum(map(alive, pids)) >= 3
+    shop.ok("down")
+    assert not any(map(alive, pids))
+
+
 def test_a_module_that_does_not_import_is_named_with_its_line(shop: Command) -> None:
     """Before anything is started."""
     file = shop.folder / "shop" / "front" / "api.py"
@@ -153,7 +171,9 @@ def test_a_migration_that_fails_half_way_leaves_the_version_before(shop: Command
     assert done.returncode == 2
     assert "0002" in done.stderr
     assert "nonsense" in done.stderr
-    assert shop.run("migrate", "status").returncode == 1
+    status = shop.run("migrate", "status")
+    assert status.returncode == 1
+    assert "lacks 1: 0002" in status.stdout
     bad.write_text(bad.read_text().replace("SELECT nonsense", "SELECT 1"))
     shop.ok("migrate", "up")
     assert ask(shop.up("seed"), "POST", "/orders?sku=a")[0] == 201
@@ -186,7 +206,7 @@ def test_metrics_and_health_of_an_instance(shop: Command) -> None:
     url = shop.up("seed")
     ask(url, "POST", "/orders?sku=a")
     ask(url, "GET", "/front/1")
-    record = __import__("json").loads((shop.folder / ".ramet/fleet.json").read_text())
+    record = json.loads((shop.folder / ".ramet/fleet.json").read_text())
     instance = f"http://{record['instances'][0]['http']}"
     assert ask(instance, "GET", "/livez")[0] == 200
     assert ask(instance, "GET", "/readyz")[0] == 200

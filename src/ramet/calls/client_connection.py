@@ -47,6 +47,7 @@ class ClientConnection(asyncio.Protocol):
         on_end: Callable[[Exception], None],
         on_room: Callable[[], None],
         on_drain: Callable[[], None],
+        leaves_when_drained: bool = True,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._greeting = greeting
@@ -63,6 +64,7 @@ class ClientConnection(asyncio.Protocol):
         self._heartbeat: Heartbeat | None = None
         self._ping_interval_s = ping_interval_s
         self._pongs: list[asyncio.Future[None]] = []
+        self._leaves_when_drained = leaves_when_drained
         self._on_end, self._on_room, self._on_drain = on_end, on_room, on_drain
         self.agreed: dict[tuple[str, str], Terms] = {}
         self.refused: dict[tuple[str, str], Terms] = {}
@@ -181,7 +183,7 @@ class ClientConnection(asyncio.Protocol):
         except ProtocolError as error:
             self._refuse(error)
             return
-        if self.is_draining and not self.pending and not self._streams:
+        if self.is_draining and self._leaves_when_drained and not self.pending and not self._streams:
             self.close()
 
     def _receive(self, each: Frame) -> None:

@@ -86,6 +86,7 @@ async def connect(
             on_end=nothing,
             on_room=nothing,
             on_drain=nothing,
+            leaves_when_drained=False,  # whoever asks this one instance means it, also while it leaves
         )
 
     connection: ClientConnection | None = None

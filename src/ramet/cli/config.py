@@ -28,6 +28,8 @@ def config(json_: bool) -> None:
         ("app.version", application.version, ("app", "version")),
         ("engines.postgres", application.postgres, ("engines", "postgres")),
         ("http.prefix", application.http_prefix or "none", ("http", "prefix")),
+        ("http.problems", application.http_problems or "none", ("http", "problems")),
+        ("http.cors", ", ".join(application.http_cors) or "none", ("http", "cors")),
     ):
         line = application.lines.get(key)
         click.echo(f"{name:<36} {value!s:<12} {f'{here.file}:{line}' if line else 'default'}")

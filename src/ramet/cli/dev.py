@@ -25,22 +25,19 @@ def dev(port: int) -> None:
     except ModuleNotFoundError as error:
         raise ConfigError(f"{error.name} is not installed", hint="pip install 'ramet[serve]'") from error
     here = current()
-    try:
-        development = Development(
-            here.application,
-            here.file,
-            here.modules,
-            here.folder,
-            port=port,
-            report=lambda text: click.echo(text, err=True),
-            settings=files.as_environment(here.application),
-        )
-    except OSError as error:
-        raise ConfigError(f"port {port} cannot be used: {error.strerror}", hint="ramet dev --port 0 takes a free one") from error
+    development = Development(
+        here.application,
+        here.file,
+        here.modules,
+        here.folder,
+        port=port,
+        report=lambda text: click.echo(text, err=True),
+        settings=files.as_environment(here.application),
+    )
 
     async def run() -> None:
         task = asyncio.ensure_future(development.run())
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         with contextlib.suppress(asyncio.CancelledError):
             await task

@@ -76,5 +76,7 @@ def show(error: RametError) -> None:
         click.echo(f"  at: {error.where}", err=True)
     if error.hint:
         click.echo(f"hint: {error.hint}", err=True)
+    if tail := getattr(error, "log_tail", ""):
+        click.echo(f"the end of its log:\n{tail.strip()[-2000:]}", err=True)
     if isinstance(error, InternalError):
         click.echo("This is a bug in Ramet. Please report it with the text above.", err=True)

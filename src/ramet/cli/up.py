@@ -16,6 +16,7 @@ from ramet.model.launch import FleetRecord
 from ramet.observe import logs
 from ramet.operate import files
 from ramet.operate.fleet import Fleet
+from ramet.operate.leftovers import end_all
 from ramet.operate.looking import is_running
 
 START_S = 180.0
@@ -99,7 +100,8 @@ def _detach(here: Current, topology: str | None, port: int) -> None:
             click.echo(f"{record.app} runs as {record.topology}; `ramet status`, `ramet logs`, `ramet down`", err=True)
             return
         if child.poll() is not None:
-            raise ConfigError(f"it did not start:\n{_tail(log, begin)}", where=str(log))
+            click.echo(_tail(log, begin), err=True)
+            sys.exit(child.returncode)
         time.sleep(0.05)
     child.terminate()
     child.wait()
@@ -123,8 +125,9 @@ def down() -> None:
     here = current()
     record = here.folder.load()
     if record is None or not is_running(record):
+        left = asyncio.run(end_all(here.folder))
         here.folder.forget()
-        click.echo("nothing runs here", err=True)
+        click.echo(f"its supervisor had died; ended {left} processes that it left" if left else "nothing runs here", err=True)
         return
     os.kill(record.pid, signal.SIGTERM)
     _wait_end(record)

@@ -31,7 +31,7 @@ _JSON_HEADER = (b"content-type", responses.JSON)
 
 def handler_of(desk: Desk, endpoint: Endpoint, path: str, facade: Callable[..., Any] | None, face: Face) -> Handler:
     """path: with the prefix of all. facade: of the call behind it; None for a function that is no call."""
-    budget_s = math.inf if endpoint.streams else min(desk.limits.deadline_s, endpoint.deadline_s)
+    budget_s = math.inf if endpoint.streams else endpoint.deadline_s
     route = Route(
         desk.recorder,
         endpoint.method,

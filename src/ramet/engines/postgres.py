@@ -84,6 +84,8 @@ class Postgres:
         self.port = 0
         self.socket_directory = Path()
         self.version = ""
+        self.was_running = False
+        """It ran before `start`, and was adopted."""
         self._source: Source = source
         self._cache = cache
         self._pidfile = self.directory / "server.pid"
@@ -236,6 +238,7 @@ class Postgres:
                     continue
                 if adopted and self._configure():
                     self._supervisor.send(signal.SIGHUP)
+                self.was_running = adopted
                 return
 
     def _is_port_lost(self, log_tail: str) -> bool:

@@ -67,7 +67,12 @@ class DatabaseServer:
             self._is_guest = True
 
     async def release(self) -> None:
-        if not self._is_guest:
+        """A server that ran before goes on: a fleet whose supervisor died may be using it."""
+        if self._is_guest:
+            return
+        if isinstance(self._server, Postgres) and self._server.was_running:
+            await self._server.detach()
+        else:
             await self.stop()
 
     async def provision(self) -> None:

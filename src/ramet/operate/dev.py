@@ -6,13 +6,16 @@ not start says why and is followed by the next change.
 
 import asyncio
 import os
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from watchfiles import PythonFilter, awatch  # pyright: ignore[reportUnknownVariableType]  (its types are partial)
 
+from ramet.engines.errors import PortTaken
 from ramet.engines.files import write_whole
+from ramet.engines.identity import identify, write_pidfile
 from ramet.engines.locks import DirectoryLock
 from ramet.model.launch import Launch
 from ramet.model.topology import Application
@@ -20,6 +23,7 @@ from ramet.module import Module
 from ramet.operate.databases import DatabaseServer
 from ramet.operate.folder import Folder
 from ramet.operate.keeper import listening
+from ramet.operate.leftovers import end_instances
 from ramet.wire import values
 
 NAME = "dev-1"
@@ -27,7 +31,7 @@ STOP_S = 5.0
 
 
 class Development:
-    """port: of the HTTP entrance; raises OSError where it is taken."""
+    """port: of the HTTP entrance, 0 for a free one."""
 
     def __init__(
         self,
@@ -48,23 +52,39 @@ class Development:
         self._databases = DatabaseServer(
             application, modules.values(), folder, lambda change: report(f"{change.name}: {change.status.value}")
         )
-        self._socket = listening("127.0.0.1", port)
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._port = port
+        self._socket: socket.socket | None = None
+
+    @property
+    def url(self) -> str:
+        assert self._socket is not None, "it is opened by `run`"
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
 
     async def run(self) -> None:
-        """Until cancelled. Raises EngineBusy where a fleet or another one runs in this folder."""
+        """Until cancelled. Raises EngineBusy where a fleet or another one runs in this folder, PortTaken."""
         self._folder.make()
         lock = DirectoryLock(self._folder.root / "lock", what=f"{self._application.name} in {self._folder.root}")
         lock.acquire()
         try:
+            await end_instances(self._folder)
+            self._open()
             if self._databases.is_needed:
                 await self._databases.start()
                 await self._migrate()
             await self._serve()
         finally:
             await self._databases.stop()
-            self._socket.close()
+            if self._socket is not None:
+                self._socket.close()
+            self._folder.forget_sockets()
             lock.release()
+
+    def _open(self) -> None:
+        try:
+            self._socket = listening("127.0.0.1", self._port)
+        except OSError as error:
+            hint = "ramet dev --port 0 takes a free one"
+            raise PortTaken(f"port {self._port} cannot be used: {error.strerror}", hint=hint) from error
 
     async def _migrate(self) -> None:
         await self._databases.provision()
@@ -100,6 +120,7 @@ class Development:
             self._report(f"error: {error}")
 
     async def _start(self) -> asyncio.subprocess.Process:
+        assert self._socket is not None, "it is opened by `run`"
         state = self._folder.sockets / NAME
         state.mkdir(mode=0o700, exist_ok=True)
         launch = Launch(
@@ -116,7 +137,7 @@ class Development:
         )
         path = self._folder.root / "dev.json"
         write_whole(path, values.encode_json(launch))
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "ramet.process",
@@ -129,6 +150,11 @@ class Development:
             },
             start_new_session=True,
         )
+        pidfile = self._folder.instance(NAME) / "pid"
+        pidfile.parent.mkdir(parents=True, exist_ok=True)
+        if (identity := identify(process.pid)) is not None:
+            write_pidfile(pidfile, identity)  # should this command be killed, the next one in this folder ends it
+        return process
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

@@ -81,4 +81,13 @@ def as_environment(application: Application) -> dict[str, str]:
                 where=f"{FILE}:{line}",
                 hint=did_you_mean(name, known) or "ramet config",
             )
-    return {PREFIX + name.upper(): str(value) for name, value in application.settings.items()}
+    written = {PREFIX + name.upper(): str(value) for name, value in application.settings.items()}
+    for name in application.settings:
+        variable = PREFIX + name.upper()
+        try:
+            Settings.from_environment({variable: written[variable]})
+        except ConfigError as error:
+            line = application.lines.get(("settings", name))
+            message = error.message.replace(variable, f"settings.{name}")
+            raise ConfigError(message, where=f"{FILE}:{line}", hint=error.hint) from None
+    return written

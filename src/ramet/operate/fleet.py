@@ -18,6 +18,7 @@ from pathlib import Path
 from ramet.engines.envoy import Envoy
 from ramet.engines.envoy_config import render
 from ramet.engines.envoy_model import Listener
+from ramet.engines.errors import EngineBusy
 from ramet.engines.identity import identify
 from ramet.engines.locks import DirectoryLock
 from ramet.engines.supervision import Change
@@ -28,7 +29,8 @@ from ramet.module import Module
 from ramet.operate import ingress
 from ramet.operate.databases import POOL_SIZE, DatabaseServer
 from ramet.operate.folder import Folder
-from ramet.operate.keeper import Keeper, clear
+from ramet.operate.keeper import Keeper
+from ramet.operate.leftovers import end_instances
 
 logger = logging.getLogger("ramet.operate")
 
@@ -77,9 +79,13 @@ class Fleet:
         self.folder.make()
         try:
             lock = DirectoryLock(self.folder.root / "lock", what=f"{self.application.name} in {self.folder.root}")
-            lock.acquire()
+            try:
+                lock.acquire()
+            except EngineBusy as error:
+                raise EngineBusy(error.message, pid=error.pid, where=error.where, hint="ramet status; ramet down") from None
             self._stack.callback(lock.release)
-            await clear(self.folder)
+            self._stack.callback(self.folder.forget_sockets)
+            await end_instances(self.folder)
             await self._start_database()
             await self._start_instances()
             await self._start_envoy()

@@ -11,6 +11,7 @@ Sockets are elsewhere, since a path of a socket may have 107 bytes at most and a
 
 import hashlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -40,6 +41,9 @@ class Folder:
         owner = self.sockets.stat()
         if owner.st_uid != os.getuid() or owner.st_mode & 0o077:
             raise PermissionError(f"{self.sockets} belongs to somebody else, or others may enter it")
+
+    def forget_sockets(self) -> None:
+        shutil.rmtree(self.sockets, ignore_errors=True)
 
     def save(self, record: FleetRecord) -> None:
         path = self.root / "fleet.json"

@@ -17,12 +17,15 @@ def routes(modules: Mapping[str, Module], topology: Topology, *, prefix: str) ->
     its own.
     """
     owners: dict[str, tuple[str, dict[str, list[str]]]] = {}
+    repeatable: dict[str, bool] = {}
     made: list[Route] = []
     mounts: dict[str, str] = {}
     for name, module in modules.items():
         service = topology.service_of(name).name
         for endpoint in module.endpoints:
             path = prefix + endpoint.path
+            if endpoint.method == "GET":
+                repeatable[_shape(path)] = endpoint.function is None and module.calls[endpoint.name].contract.idempotent
             methods = owners.setdefault(_shape(path), (path, {}))[1]
             # A WebSocket begins as a GET.
             methods.setdefault(service, []).append("GET" if endpoint.method == SOCKET_METHOD else endpoint.method)
@@ -30,10 +33,13 @@ def routes(modules: Mapping[str, Module], topology: Topology, *, prefix: str) ->
             mounts.setdefault((prefix + mount.prefix) or "/", service)
     for path, by_service in owners.values():
         first, *others = by_service
-        made += [_route(path, service, is_exact=True, methods=_with_head(by_service[service])) for service in others]
-        made.append(_route(path, first, is_exact=True))
+        may_repeat = repeatable.get(_shape(path), False)
+        made += [
+            _route(path, each, is_exact=True, may_repeat=may_repeat, methods=_with_head(by_service[each])) for each in others
+        ]
+        made.append(_route(path, first, is_exact=True, may_repeat=may_repeat))
     mounts.setdefault("/", next(iter(topology.services)))
-    return made + [_route(path, service, is_exact=False) for path, service in mounts.items()]
+    return made + [_route(path, service, is_exact=False, may_repeat=False) for path, service in mounts.items()]
 
 
 def _with_head(methods: Sequence[str]) -> tuple[str, ...]:
@@ -48,9 +54,9 @@ def clusters(topology: Topology, http: Mapping[str, Sequence[tuple[str, int]]]) 
     ]
 
 
-def _route(path: str, service: str, *, is_exact: bool, methods: Sequence[str] = ()) -> Route:
+def _route(path: str, service: str, *, is_exact: bool, may_repeat: bool, methods: Sequence[str] = ()) -> Route:
     target = Target(service=service, version=VERSION)
-    return Route(prefix=path, targets=[target], is_exact=is_exact, methods=methods, idempotent=True)
+    return Route(prefix=path, targets=[target], is_exact=is_exact, methods=methods, idempotent=may_repeat)
 
 
 def _shape(path: str) -> str:

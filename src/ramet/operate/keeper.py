@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -11,8 +10,7 @@ from pathlib import Path
 from ramet.calls import direct
 from ramet.calls.transport import host_id
 from ramet.engines.files import write_whole
-from ramet.engines.identity import read_pidfile
-from ramet.engines.processes import Command, Process
+from ramet.engines.processes import Command
 from ramet.engines.restarts import RestartPolicy
 from ramet.engines.supervision import Change, Supervisor
 from ramet.errors import CallError, RametError
@@ -20,16 +18,15 @@ from ramet.model.control import Status
 from ramet.model.launch import InstanceRecord, Launch
 from ramet.model.routing import Address, RoutingTable
 from ramet.operate.folder import Folder
+from ramet.operate.leftovers import INSTANCE_STEPS
 from ramet.process.control import control, route, status
 from ramet.wire import values
 
-STOP_STEPS = ((signal.SIGTERM, 25.0), (signal.SIGKILL, 5.0))
-"""The drain delay and the grace of an instance are under 20 s together."""
 _ASK_S = 2.0
 
 
 class Keeper:
-    """on_ready is called each time the instance has come up, the first time and after every restart."""
+    """on_change is told of every change of its process."""
 
     def __init__(self, launch: Launch, folder: Folder, app: str, on_change: Callable[[Change], None]) -> None:
         self._socket = listening(launch.http_host, launch.http_port)
@@ -45,9 +42,9 @@ class Keeper:
             pidfile=self._folder / "pid",
             prepare=self._prepare,
             is_ready=self._is_ready,
-            find=lambda: None,  # `clear` has ended what was left: it holds a socket that is not ours
+            find=lambda: None,  # what was left has been ended: it holds a socket that is not ours
             start_deadline_s=30.0,
-            stop_steps=STOP_STEPS,
+            stop_steps=INSTANCE_STEPS,
             policy=RestartPolicy(),
             on_change=on_change,
         )
@@ -105,12 +102,6 @@ class Keeper:
     async def stop(self) -> None:
         await self.supervisor.stop()
         self._socket.close()
-
-
-async def clear(folder: Folder) -> None:
-    """End the instances that an earlier supervisor left running in this folder, of whatever topology."""
-    left = {path.parent.name: read_pidfile(path) for path in folder.instance("").glob("*/pid")}
-    await asyncio.gather(*(Process.adopt(name, each).stop(STOP_STEPS) for name, each in left.items() if each is not None))
 
 
 async def ask(address: Address, app: str) -> Status:
