@@ -234,6 +234,12 @@ class Connection(HttpToolsProtocol):
         elif self.wait is Wait.IDLE and waited_s > limits.write_s and self.transport.get_write_buffer_size():
             self.transport.abort()
 
+    @property
+    def is_fresh(self) -> bool:
+        """Accepted, and nothing of its first request has come yet."""
+        never = self.cycle is None  # pyright: ignore[reportUnnecessaryComparison]  (so uvicorn begins)
+        return never and self.wait is Wait.HEAD and not self._is_in_head
+
     def shutdown(self) -> None:
         """Close now, or after the request that it is in."""
         if not self.is_busy:

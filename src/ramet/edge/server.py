@@ -30,6 +30,8 @@ DRAIN_DELAY_S = 5.0
 workers."""
 GRACE_S = 10.0
 """For what is in hand: the longest deadline, twice."""
+FIRST_REQUEST_S = 1.0
+"""For the first request of a connection that was accepted just before the end."""
 LAST_WORDS_S = 1.0
 """For what is ended at the end of the grace to say so."""
 TICK_S = 1.0
@@ -140,6 +142,10 @@ class Server:
         assert self._acceptor is not None
         assert self._ticker is not None
         self._acceptor.close()
+        # Whoever has just connected is about to send: closing it now would reset a request that is on its way.
+        until = time.monotonic() + min(FIRST_REQUEST_S, grace_s)
+        while time.monotonic() < until and any(each.is_fresh for each in self._connections()):
+            await asyncio.sleep(POLL_S)
         for connection in list(self._state.connections):
             connection.shutdown()
         self._ingress.in_flight.end_streams()

@@ -36,6 +36,8 @@ class Reader:
         self._file = file
         self._faults = faults
         self._taken: set[str] = set()
+        self._is_readable = True
+        """False for what is no table: then that is its one mistake, and nothing is missing in it."""
         self.has_faults = False
 
     @classmethod
@@ -123,7 +125,10 @@ class Reader:
 
     def table(self, key: str, *, required: bool = False) -> "Reader":
         values = cast("dict[str, Any]", self._take(key, dict, "a table", {}, required=required))
-        return Reader(values, (*self._path, key), self._file, self.lines, self._faults)
+        made = Reader(values, (*self._path, key), self._file, self.lines, self._faults)
+        made._is_readable = isinstance(self.values.get(key, {}), dict)
+        made.has_faults = not made._is_readable
+        return made
 
     def tables(self) -> Iterator[tuple[str, "Reader"]]:
         """The tables in this one, each under its own key."""
@@ -133,7 +138,7 @@ class Reader:
     def _take(self, key: str, kind: type | tuple[type, ...], expected: str, default: Any, *, required: bool) -> Any:
         self._taken.add(key)
         if key not in self.values:
-            if required:
+            if required and self._is_readable:
                 self.fault(key, "is missing", hint=f"it is {expected}")
             return default
         value = self.values[key]

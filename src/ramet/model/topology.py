@@ -118,7 +118,7 @@ def _modules(app: Reader, paths: list[str]) -> dict[str, str]:
             app.fault("modules", f"two modules are named {name!r}: {modules[name]} and {path}", hint="rename one of the packages")
         else:
             modules[name] = path
-    if not paths:
+    if app.values.get("modules") == []:
         app.fault("modules", "the application has no module", hint='modules = ["shop.orders"]')
     return modules
 

@@ -8,8 +8,8 @@ from ramet.engines.identity import read_pidfile
 from ramet.engines.processes import TERMINATE, Process, StopStep
 from ramet.operate.folder import Folder
 
-INSTANCE_STEPS: tuple[StopStep, ...] = ((signal.SIGTERM, 25.0), (signal.SIGKILL, 5.0))
-"""The drain delay and the grace of an instance are under 20 s together."""
+INSTANCE_STEPS: tuple[StopStep, ...] = ((signal.SIGINT, 15.0), (signal.SIGKILL, 5.0))
+"""SIGINT: without the drain delay, since Envoy has been stopped before. An instance's grace is 10 s."""
 POSTGRES_STEPS: tuple[StopStep, ...] = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
 """SIGINT is PostgreSQL's fast shutdown."""
 

@@ -57,6 +57,7 @@ class Instance:
         self._ready = False
         self._draining = asyncio.Event()
         self._lag_s = 0.0
+        self._delay_s = launch.drain_delay_s
         self.recorder = Recorder(
             service=launch.service, version=application.version, instance=launch.instance, ring_records=settings.ring_records
         )
@@ -114,8 +115,8 @@ class Instance:
         async with AsyncExitStack() as stack:
             await self.start(stack)
             loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, self.begin_drain)
+            loop.add_signal_handler(signal.SIGTERM, self.begin_drain)
+            loop.add_signal_handler(signal.SIGINT, self.leave_now)
             await self._draining.wait()
             await self.leave()
 
@@ -140,9 +141,9 @@ class Instance:
         logger.info("instance.ready", extra={"http": self.server.address, "modules": ",".join(launch.modules)})
 
     async def leave(self) -> None:
-        logger.info("instance.draining", extra={"delay_s": self.launch.drain_delay_s})
-        callers = asyncio.create_task(self.calls.drain(self.launch.drain_delay_s + GRACE_S), name="drain calls")
-        await self.server.drain(self.launch.drain_delay_s)
+        logger.info("instance.draining", extra={"delay_s": self._delay_s})
+        callers = asyncio.create_task(self.calls.drain(self._delay_s + GRACE_S), name="drain calls")
+        await self.server.drain(self._delay_s)
         await self.server.stop(grace_s=GRACE_S)
         await callers
         logger.info("instance.left")
@@ -198,6 +199,11 @@ class Instance:
         )
 
     def begin_drain(self) -> None:
+        self._draining.set()
+
+    def leave_now(self) -> None:
+        """Without the drain delay: nobody sends requests any more, because what is in front has been stopped."""
+        self._delay_s = 0.0
         self._draining.set()
 
 

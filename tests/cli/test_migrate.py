@@ -1,0 +1,62 @@
+"""`ramet migrate`: new, up and status, with a real PostgreSQL that the command starts for itself."""
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.operate.app import Command
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def test_a_new_migration_follows_the_last_one_and_is_python(shop: Command) -> None:
+    """Whatever the message says. Its path is on stdout, to be opened."""
+    first = Path(shop.ok("migrate", "new", "orders", 'add "tags"\n"""{x}').strip())
+    second = Path(shop.ok("migrate", "new", "orders", "second").strip())
+    assert first.parent == second.parent == shop.folder / "shop/orders/migrations/versions"
+    ast.parse(first.read_text())
+    assert 'down_revision = "0001"' in first.read_text()
+    assert f'down_revision = "{first.name.partition("_")[0]}"' in second.read_text()
+
+
+@pytest.mark.parametrize("verb", [["new", "ordrs", "x"], ["up", "ordrs"]], ids=" ".join)
+def test_a_module_that_is_not_there_is_refused(verb: list[str], shop: Command) -> None:
+    """Before a database is started for it."""
+    done = shop.run("migrate", *verb)
+    assert done.returncode == 2
+    assert "there is no module `ordrs`" in done.stderr
+    assert "did you mean `orders`?" in done.stderr
+    assert not (shop.folder / ".ramet").exists()
+
+
+def test_status_ends_with_1_until_up_has_run(shop: Command) -> None:
+    """For a deployment that asks first; `up` says what it did, and does it once. No fleet has to run."""
+    done = shop.run("migrate", "status")
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.split() == ["orders", "nothing", "lacks", "1:", "0001"]
+    done = shop.run("migrate", "status", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == [{"module": "orders", "current": [], "head": "0001", "missing": ["0001"]}]
+    done = shop.run("migrate", "up", "orders")
+    assert (done.returncode, done.stdout) == (0, "orders: 0001\n"), done.stderr
+    assert "up to date" in done.stderr
+    assert shop.ok("migrate", "status").split() == ["orders", "0001", "up", "to", "date"]
+    assert json.loads(shop.ok("migrate", "status", "--json"))[0]["current"] == ["0001"]
+    assert shop.ok("migrate", "up") == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [("postgresql://[::1", "not the URL of a PostgreSQL"), ("postgresql://127.0.0.1:1/x", "does not answer")],
+)
+def test_a_database_that_cannot_be_reached_is_named(shop: Command, url: str, message: str) -> None:
+    """Whose address was wrong, and what to look at."""
+    file = shop.folder / "ramet.toml"
+    file.write_text(f'{file.read_text()}\n[engines]\npostgres = "{url}"\n')
+    done = shop.run("migrate", "status")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "hint: " in done.stderr
+    assert "Traceback" not in done.stderr
