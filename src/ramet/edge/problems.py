@@ -136,8 +136,15 @@ def retry_after(seconds: float) -> str:
     return str(max(1, math.ceil(seconds)))
 
 
-_WORLD = {"DeadlineExceeded": 504, "Overloaded": 503, "Unavailable": 503, "ConnectionLost": 503}
-_WORLD |= {"DatabaseUnavailable": 503, "PoolExhausted": 503, "StatementDeadline": 504}
+_WORLD = {
+    "DeadlineExceeded": 504,
+    "Overloaded": 503,
+    "Unavailable": 503,
+    "ConnectionLost": 503,
+    "DatabaseUnavailable": 503,
+    "PoolExhausted": 503,
+    "StatementDeadline": 504,
+}
 _DETAILS = {503: "a part of the system is not to be reached", 504: "the deadline passed"}
 
 

@@ -144,7 +144,7 @@ class Server:
         self._acceptor.close()
         # Whoever has just connected is about to send: closing it now would reset a request that is on its way.
         until = time.monotonic() + min(FIRST_REQUEST_S, grace_s)
-        while time.monotonic() < until and any(each.is_fresh for each in self._connections()):
+        while time.monotonic() < until and any(each.is_fresh for each in self._connections()):  # noqa: ASYNC110  (no event tells)
             await asyncio.sleep(POLL_S)
         for connection in list(self._state.connections):
             connection.shutdown()

@@ -31,8 +31,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     """Connections per module's database, at most."""
     is_production: bool = True
     drain_delay_s: float = 5.0
-    """Over what Envoy needs to see that it leaves (two checks of 0.5 s), and over the 4 s after which Envoy closes a connection that it
-    does not use: so none is closed here into which a request may just be going."""
+    """Over what Envoy needs to see that it leaves (two checks of 0.5 s), and over the 4 s after which Envoy closes a connection
+    that it does not use: so none is closed here into which a request may just be going."""
     settings: dict[str, str] = {}
     """RAMET_* values, which the environment overrides."""
 

@@ -1,0 +1,71 @@
+"""Conduit as its users get it: its own tests against both topologies on the same data, and what its document allows against one."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.operate.app import Command
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+FUZZ_S = 15
+pytestmark = pytest.mark.timeout(150)
+
+
+@pytest.fixture
+def conduit(tmp_path: Path) -> Iterator[Command]:
+    """A copy, whose `.ramet` nobody else uses; nothing of it runs afterwards."""
+    shutil.copytree(EXAMPLES / "conduit", tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".ramet", "__pycache__"))
+    command = Command(tmp_path)
+    yield command
+    command.clean()
+
+
+def run_tests(folder: Path, **environment: str) -> str:
+    """In a process of its own, with the folder's own pytest.ini."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest"],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+def fuzz(url: str, folder: Path) -> str:
+    """Schemathesis on all endpoints, with values that fit the document and values that do not."""
+    command = [Path(sys.executable).with_name("schemathesis"), "run", f"{url}/openapi.json", "--checks", "not_a_server_error"]
+    command += ["--max-time", str(FUZZ_S), "--phases", "coverage,fuzzing", "--max-examples", "25", "--mode", "all", "--no-color"]
+    command += ["--continue-on-failure", "--generation-database", "none", "--no-shrink", "--seed", "1", "--request-timeout", "10"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=80, check=False)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+def test_both_topologies_pass_conduit_s_own_tests_on_the_same_data(conduit: Command) -> None:
+    """Grown in between, and nothing else changed; then whatever its document allows is thrown at it, and it never says 5xx."""
+    for topology in ("seed", "grown"):
+        url = conduit.up(topology)
+        run_tests(conduit.folder, CONDUIT_URL=url)
+        if topology == "seed":
+            conduit.ok("down")
+    told = fuzz(url, conduit.folder)
+    cases = re.search(r"(\d+) generated", told)
+    assert cases, told
+    assert int(cases[1]) >= 200, told
+    assert {each["state"] for each in conduit.status()["instances"]} == {"ready"}
+    conduit.ok("down")
+
+
+def test_the_load_s_checker_finds_what_is_wrong_and_only_that() -> None:
+    """`make demo` is worth what its checker is."""
+    assert " failed" not in run_tests(EXAMPLES / "conduit_load")
