@@ -18,7 +18,7 @@ from ramet.calls.streams import IncomingStream
 from ramet.errors import CallError, ConnectionLost, DeadlineExceeded, ProtocolError
 from ramet.wire import hello
 from ramet.wire.calls import CallCodec
-from ramet.wire.frames import PONG, Frame, FrameReader, Kind, frame
+from ramet.wire.frames import PONG, Frame, FrameReader, Kind, flush_frames, frame
 from ramet.wire.hello import Terms, Welcome
 
 SWEEP_S = 0.02
@@ -54,6 +54,7 @@ class ClientConnection(asyncio.Protocol):
         self._reader = FrameReader(max_frame_bytes=max_frame_bytes, kinds=_BEFORE, then=_AFTER)
         self.transport: asyncio.Transport | None = None
         self._out: list[bytes] = []
+        self._flush_frames = flush_frames(is_tls=False)
         self._next = 1
         self._handed_over = 0
         """Number of the last call whose frame the transport has."""
@@ -88,6 +89,7 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # a stream transport: Protocol gets no other
+        self._flush_frames = flush_frames(is_tls=transport.get_extra_info("sslcontext") is not None)
         self.transport.write(frame(Kind.HELLO, body=hello.encode(self._greeting)))
 
     def accept(self, welcome: Welcome, terms: dict[tuple[str, str], Terms]) -> None:
@@ -115,6 +117,8 @@ class ClientConnection(asyncio.Protocol):
         self._out.append(encoded)
         future: asyncio.Future[Frame] = self._loop.create_future()
         self.pending[number] = (future, deadline)
+        if len(self._out) >= self._flush_frames and len(self._out) >= len(self.pending) >> 2:
+            self._flush()
         if self._sweeping is None:
             self._sweeping = self._loop.call_later(SWEEP_S, self._sweep)
         return number, future
@@ -145,6 +149,8 @@ class ClientConnection(asyncio.Protocol):
             if not self._out:
                 self._loop.call_soon(self._flush)
             self._out.append(data)
+            if len(self._out) >= self._flush_frames:
+                self._flush()
 
     def _flush(self) -> None:
         out = self._out

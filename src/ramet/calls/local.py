@@ -9,7 +9,7 @@ them. Recording then costs at most some 4 % of a core per call, and slower calls
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from functools import partial
 from typing import Any
 
@@ -95,19 +95,23 @@ class LocalCall:
 
     async def _executed(self, mine: Context, args: tuple[Any, ...], *, has_timer: bool) -> Any:
         """What the function returns. Raises what its caller is to see."""
-        timer = asyncio.timeout(mine.deadline - monotonic() if has_timer else None)
+        timer = asyncio.timeout(mine.deadline - monotonic()) if has_timer else None
         try:
+            work = self._positional(*args) if mine.key is None else self._once(mine.key, args)
+            if timer is None:
+                return await work
             async with timer:
-                if mine.key is None:
-                    return await self._positional(*args)
-                return await self._ledger.once(self.contract.qualified, mine.key, partial(self._positional, *args))
+                return await work
         except Exception as raised:
-            if isinstance(raised, TimeoutError) and timer.expired():
+            if isinstance(raised, TimeoutError) and timer is not None and timer.expired():
                 raise self._late(may_have_run=True) from None
             if isinstance(raised, DeadlineExceeded) and raised.call is None:
                 raise self._late(may_have_run=True) from raised  # a statement met this call's deadline before the timer did
             failures.log_unexpected(raised, self.contract)
             raise failures.seen_by_caller(raised, self.codec, mine.trace_id) from raised
+
+    def _once(self, key: str, args: tuple[Any, ...]) -> Awaitable[Any]:
+        return self._ledger.once(self.contract.qualified, key, partial(self._positional, *args))
 
     def _late(self, *, may_have_run: bool) -> DeadlineExceeded:
         return DeadlineExceeded("the deadline passed", may_have_run=may_have_run, call=self.contract.qualified)

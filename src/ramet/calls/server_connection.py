@@ -23,7 +23,7 @@ from ramet.observe import names
 from ramet.wire import hello, values
 from ramet.wire.calls import FailureBody, encode_failure
 from ramet.wire.context import current
-from ramet.wire.frames import HEADER_BYTES, MAX_HELLO_BYTES, PONG, WITH_CAUSAL, Frame, FrameReader, Kind, frame
+from ramet.wire.frames import HEADER_BYTES, MAX_HELLO_BYTES, PONG, WITH_CAUSAL, Frame, FrameReader, Kind, flush_frames, frame
 from ramet.wire.hello import PROTOCOL, Hello, Welcome
 
 _CALL, _RESULT, _FAILURE, _CHUNK = map(int, (Kind.CALL, Kind.RESULT, Kind.FAILURE, Kind.CHUNK))
@@ -51,6 +51,7 @@ class ServerConnection(asyncio.Protocol):
         self._reader = FrameReader(max_frame_bytes=MAX_HELLO_BYTES, kinds=_BEFORE, then=_AFTER)
         self._transport: asyncio.Transport | None = None
         self._out: list[bytes] = []
+        self._flush_frames = flush_frames(is_tls=False)
         self._table: list[tuple[Hosted | None, str]] = []
         """Row -> the call and the module that calls; None where it was refused in the handshake."""
         self._calls: dict[int, Work] = {}
@@ -69,6 +70,7 @@ class ServerConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # a stream transport: Protocol gets no other
         self._server.connections.add(self)
+        self._flush_frames = flush_frames(is_tls=transport.get_extra_info("sslcontext") is not None)
         self._handshake = self._loop.call_later(
             self._server.settings.handshake_s, self._refuse, ProtocolError("no-hello", "no HELLO came in time")
         )
@@ -310,6 +312,8 @@ class ServerConnection(asyncio.Protocol):
         if not self._out:
             self._loop.call_soon(self._flush)
         self._out.append(data)
+        if len(self._out) >= self._flush_frames and len(self._out) >= len(self._calls) >> 2:
+            self._flush()
 
     def _flush(self) -> None:
         out = self._out

@@ -1,8 +1,9 @@
 """`ramet dev`: everything in one process, reload on change."""
 
 import asyncio
-import contextlib
+import os
 import signal
+import sys
 
 import click
 
@@ -35,12 +36,17 @@ def dev(port: int) -> None:
         settings=files.as_environment(here.application),
     )
 
-    async def run() -> None:
+    async def run() -> bool:
         task = asyncio.ensure_future(development.run())
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        with contextlib.suppress(asyncio.CancelledError):
+        try:
             await task
+        except asyncio.CancelledError:
+            return False
+        return True
 
-    asyncio.run(run())
+    if asyncio.run(run()):  # ramet.toml changed: everything is read anew
+        sys.stderr.flush()
+        os.execv(sys.executable, [sys.executable, "-m", "ramet", "dev", "--port", str(port)])  # noqa: S606  (ourselves)
     click.echo("stopped", err=True)

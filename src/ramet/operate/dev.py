@@ -61,7 +61,7 @@ class Development:
         return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
 
     async def run(self) -> None:
-        """Until cancelled. Raises EngineBusy where a fleet or another one runs in this folder, PortTaken."""
+        """Until cancelled, or until ramet.toml changes: what it says is read once, by whoever makes this object. Raises EngineBusy where a fleet or another one runs in this folder, PortTaken."""
         self._folder.make()
         lock = DirectoryLock(self._folder.root / "lock", what=f"{self._application.name} in {self._folder.root}")
         lock.acquire()
@@ -105,6 +105,8 @@ class Development:
                     self._report(f"it ended with code {process.returncode}; waiting for a change")
                 names = sorted({Path(path).name for _, path in await changed})
                 self._report(f"changed: {', '.join(names[:5])}")
+                if self._file.name in names:
+                    return
                 await _stop(process)
                 ended.cancel()
                 if self._databases.is_needed:

@@ -25,6 +25,7 @@ from ramet.edge import problems
 from ramet.edge.cors import Cors
 from ramet.edge.ingress import Ingress
 from ramet.edge.server import Server, listen
+from ramet.errors import ConfigError
 from ramet.model.control import Status
 from ramet.model.launch import Launch
 from ramet.model.routing import RoutingTable
@@ -62,6 +63,8 @@ class Instance:
             service=launch.service, version=application.version, instance=launch.instance, ring_records=settings.ring_records
         )
         self.recorder.gauge(names.LOOP_LAG, self._read_lag)
+        if unknown := [name for name in launch.modules if name not in modules]:
+            raise ConfigError(f"{launch.instance} is to host {unknown[0]!r}, which is no module of {application.name}")
         hosted = [modules[name] for name in launch.modules]
         self.databases = Databases(hosted, application.modules, launch, self.recorder)
         self.ingress = Ingress(
