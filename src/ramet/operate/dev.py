@@ -61,7 +61,10 @@ class Development:
         return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
 
     async def run(self) -> None:
-        """Until cancelled, or until ramet.toml changes: what it says is read once, by whoever makes this object. Raises EngineBusy where a fleet or another one runs in this folder, PortTaken."""
+        """Until cancelled, or until ramet.toml changes: what it says is read once, by whoever makes this object.
+
+        Raises EngineBusy where a fleet or another one runs in this folder, PortTaken.
+        """
         self._folder.make()
         lock = DirectoryLock(self._folder.root / "lock", what=f"{self._application.name} in {self._folder.root}")
         lock.acquire()
