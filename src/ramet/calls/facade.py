@@ -5,7 +5,8 @@ it does. Its fast path is a local call at its cheapest: arguments of exactly the
 nearer than, a call that need not be timed. Everything else goes through `slow`: a call to another instance, a strict check, a
 timed call, a value that needs converting. `budget_s` is the gate: below every context's budget, nothing takes the fast path.
 
-    fast ──(not bound here, strict, value of another type, shorter deadline, `left` used up)──> slow
+    fast ──(`left` used up)──> timed
+      └──(not bound here, strict, a value of another type, a shorter deadline)──> slow
 
 `left` counts down the calls until the next one that is timed. It stays under 256, where CPython has its integers ready made.
 
@@ -79,18 +80,23 @@ class Call:
         self,
         slow: Slow,
         *,
+        timed: Slow | None = None,
         budget_s: float = CLOSED_S,
         function: Callable[..., Any] | None = None,
         translate: Callable[[Exception], Exception] | None = None,
     ) -> None:
-        """Say what the facade does from now on. Calls under way are not touched."""
+        """Say what the facade does from now on. Calls under way are not touched.
+
+        slow: takes any call. timed: one whose arguments are of the declared types, and copied. function, translate: of the
+        fast path, open for calls under a deadline that is nearer than `budget_s`.
+        """
         self.is_bound = True
-        self._bind(slow, budget_s, function, translate)
+        self._bind(slow, timed, budget_s, function, translate)
 
     def unbind(self) -> None:
         """Back to the state after import: the first call binds to this process."""
         self.is_bound = False
-        self._bind(functools.partial(_bind_and_call, self), CLOSED_S, None, None)
+        self._bind(functools.partial(_bind_and_call, self), None, CLOSED_S, None, None)
 
     def refill(self, calls: int) -> None:
         """Let so many calls (at most 255) take the fast path before the next is timed."""
@@ -113,21 +119,24 @@ def _bind_and_call(call: Call, args: tuple[Any, ...]) -> Any:
 # Names of our own begin with `_ramet`, so that no parameter of the author's can hide one.
 _UNARY = """\
 def _ramet_make(_ramet_context):
-    _ramet_slow = _ramet_function = _ramet_translate = None
+    _ramet_slow = _ramet_timed = _ramet_function = _ramet_translate = None
     _ramet_left = 0
     _ramet_budget_s = -1.0
     async def {name}({signature}):
         nonlocal _ramet_left
-        if _ramet_left and _ramet_context().budget_s <= _ramet_budget_s{tests}:
-            _ramet_left -= 1{copies}
+        if _ramet_context().budget_s <= _ramet_budget_s{tests}:{copies}
+            if not _ramet_left:
+                {timed}
+            _ramet_left -= 1
             try:
                 {result}await _ramet_function({keywords})
             except Exception as _ramet_error:
                 raise _ramet_translate(_ramet_error)
 {finish}        return await _ramet_slow(({args}))
-    def bind(slow, budget_s, function, translate):
-        nonlocal _ramet_slow, _ramet_budget_s, _ramet_left, _ramet_function, _ramet_translate
-        _ramet_slow, _ramet_budget_s, _ramet_function, _ramet_translate = slow, budget_s, function, translate
+    def bind(slow, timed, budget_s, function, translate):
+        nonlocal _ramet_slow, _ramet_timed, _ramet_budget_s, _ramet_left, _ramet_function, _ramet_translate
+        _ramet_slow, _ramet_timed, _ramet_budget_s = slow, timed, budget_s
+        _ramet_function, _ramet_translate = function, translate
         _ramet_left = 0
     def refill(calls):
         nonlocal _ramet_left
@@ -140,7 +149,7 @@ def _ramet_make(_ramet_context):
     _ramet_slow = None
     def {name}({signature}):
         return _ramet_slow(({args}))
-    def bind(slow, budget_s, function, translate):
+    def bind(slow, timed, budget_s, function, translate):
         nonlocal _ramet_slow
         _ramet_slow = slow
     return {name}, bind, lambda calls: None, lambda: 0
@@ -164,13 +173,16 @@ def _make(call: Call) -> tuple[Callable[..., Any], Callable[..., None], Callable
             tests.append(" and False")  # only the codec can tell whether the value is of its type
     result_copy = None if contract.streams else copier(contract.result, call.codec.copy_result)
     names["_ramet_copy_result"] = result_copy
+    args = "".join(f"{parameter.name}, " for parameter in contract.parameters)
+    timed = f"await _ramet_timed(({args}))"
     text = (_STREAM if contract.streams else _UNARY).format(
         name=contract.name,
         signature=_signature(contract, names),
         tests="".join(tests),
         copies="".join(copies),
         keywords=", ".join(f"{p.name}={p.name}" if p.keyword_only else p.name for p in contract.parameters),
-        args="".join(f"{parameter.name}, " for parameter in contract.parameters),
+        args=args,
+        timed=f"return _ramet_copy_result({timed})" if result_copy else f"return {timed}",
         result="_ramet_result = " if result_copy else "return ",
         finish="            return _ramet_copy_result(_ramet_result)\n" if result_copy else "",
     )
