@@ -6,6 +6,7 @@ import pytest
 
 import ramet
 from ramet import BadAnswer, BadArgument, CallError, DeadlineExceeded, RemoteError
+from ramet.data.transactions import open_block
 from ramet.wire.context import Context, current
 from tests.calls.placing import placed, run, wait_until
 from tests.calls.shop import Frozen, Item, Note, Shop, SoldOut
@@ -274,3 +275,42 @@ def test_every_error_of_a_call_says_whether_it_may_have_run(shop: Shop, placemen
                 await call()
 
     at(shop, placement, body)
+
+
+class OpenBlock:
+    """What `data` keeps while a transaction is open."""
+
+    is_open = True
+    pool = task = None
+
+
+@pytest.mark.parametrize("wire", ["together", "unix"])
+def test_a_call_inside_a_transaction_is_an_error_in_strict_mode(shop: Shop, wire: str) -> None:
+    """It works together and breaks apart, so development and tests refuse it, before anything ran."""
+
+    async def body(_) -> None:
+        before = open_block.set(OpenBlock())
+        try:
+            with pytest.raises(ramet.RametError, match="inside a transaction"):
+                await shop.add(1)
+        finally:
+            open_block.reset(before)
+        assert shop.ran == 0
+        assert await shop.add(1) == 123
+
+    at(shop, wire, body)
+
+
+def test_in_production_a_call_inside_a_transaction_is_counted(shop: Shop) -> None:
+    """The request of a user is not failed for it."""
+
+    async def body(calls) -> None:
+        before = open_block.set(OpenBlock())
+        try:
+            assert await shop.add(1) == 123
+        finally:
+            open_block.reset(before)
+        counted = [each for each in calls.recorder.all_counters() if each.metric.name == "ramet_calls_in_transaction"]
+        assert sum(each.value for each in counted) == 1
+
+    at(shop, "together, production", body)
