@@ -12,7 +12,7 @@ setup: .venv/ready
 	@touch $@
 
 test: setup
-	$(PY) -m pytest -n 2
+	$(PY) -m pytest -n 2 --basetemp="$$(mktemp -d)/t"  # its own: tests that run pytest themselves would clean up the shared one
 
 demo: setup
 	$(PY) -m demo
