@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -63,8 +64,10 @@ def lint(folder: Path) -> tuple[set[str], str]:
 def broken(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str] | None, set[str]]:
     """What is broken without a change (None) and with each line added; all runs side by side."""
 
+    root = tmp_path_factory.mktemp("house")  # not in the threads: the first call of a worker empties the base folder
+
     def run(case: tuple[str, str] | None) -> set[str]:
-        folder = tmp_path_factory.mktemp("house", numbered=True)
+        folder = Path(tempfile.mkdtemp(dir=root))
         source = copy(folder)
         for each in (case, COMPLETED.get(case) if case else None):
             if each:
