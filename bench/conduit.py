@@ -83,23 +83,13 @@ async def serve_ramet(place: Place) -> AsyncGenerator[Sequence[int], None]:
 
 @asynccontextmanager
 async def serve_fastapi(place: Place) -> AsyncGenerator[Sequence[int], None]:
-    import uvicorn
-
     from bench.peers.conduit_fastapi.app import create_app
+    from bench.peers.on_uvicorn import serving
 
     found = scene()
     app, engine = create_app(found.admin.replace("postgresql://", "postgresql+asyncpg://"), found.public_key)
-    config = uvicorn.Config(
-        app, host=place.host, port=place.port, http="httptools", lifespan="off", log_level="warning", access_log=False
-    )
-    config.timeout_keep_alive = 600  # the other subjects take their turns between two measurements
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    while not (server.started or serving.done()):  # noqa: ASYNC110 - uvicorn has a flag, and no event
-        await asyncio.sleep(0.01)
-    yield ()
-    server.should_exit = server.force_exit = True
-    await serving
+    async with serving(app, place):
+        yield ()
     await engine.dispose()
 
 

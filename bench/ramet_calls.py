@@ -1,6 +1,5 @@
 """Ramet's own calls, everything on: deadline, trace, metrics, typed, retries and balancing wired; production settings."""
 
-import gc
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from ramet import Module
 from ramet.calls.runtime import Calls
 from ramet.calls.transport import Identity
 from ramet.model.routing import Address, RoutingTable
+from ramet.process.__main__ import tune_collector
 from ramet.process.certificates import Authority
 from ramet.settings import Settings
 
@@ -27,10 +27,20 @@ def _identity(place: Place, service: str) -> Identity:
     return Authority.at(Path(place.folder) / "certificates", app="bench").identity(service)
 
 
-def _production() -> Settings:
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)  # as an instance does, see ramet.process
-    return Settings(strict=False)
+def _calls(module: str, identity: Identity | None) -> Calls:
+    """Of a process that has `module`, as an instance in production makes them."""
+    tune_collector()
+    calls = Calls(
+        [orders, shop],
+        local=[module],
+        app="bench",
+        service=module,
+        instance=f"{module}-1",
+        settings=Settings(strict=False),
+        identity=identity,
+    )
+    calls.place()
+    return calls
 
 
 def _subject(*, unix: bool = False, tls: bool = False) -> Subject:
@@ -39,34 +49,14 @@ def _subject(*, unix: bool = False, tls: bool = False) -> Subject:
 
     @asynccontextmanager
     async def serve(place: Place) -> AsyncGenerator[Sequence[int], None]:
-        identity = _identity(place, "orders") if tls else None
-        calls = Calls(
-            [orders, shop],
-            local=["orders"],
-            app="bench",
-            service="orders",
-            instance="orders-1",
-            settings=_production(),
-            identity=identity,
-        )
-        calls.place()
+        calls = _calls("orders", _identity(place, "orders") if tls else None)
         await calls.listen(unix=path(place) if unix else None, host=None if unix else place.host, port=place.port)
         yield ()
         await calls.close()
 
     @asynccontextmanager
     async def connect(place: Place) -> AsyncGenerator[Drive, None]:
-        identity = _identity(place, "shop") if tls else None
-        calls = Calls(
-            [orders, shop],
-            local=["shop"],
-            app="bench",
-            service="shop",
-            instance="shop-1",
-            settings=_production(),
-            identity=identity,
-        )
-        calls.place()
+        calls = _calls("shop", _identity(place, "shop") if tls else None)
         here = calls.here if unix else ""
         address = Address(
             "orders-1", "orders", unix=str(path(place)) if unix else "", host_id=here, host=place.host, port=place.port

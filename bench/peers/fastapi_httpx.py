@@ -3,7 +3,6 @@
 httpx's pool scans its connections for every request and is known to collapse with many of them (encode/httpx #3215).
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
@@ -11,16 +10,14 @@ import fastapi
 import httpx
 import msgspec
 import pydantic
-import uvicorn
 
 from bench import payload
+from bench.peers.on_uvicorn import KEEP_ALIVE_S, serving
 from bench.subject import Drive, Place, Subject, closed_loop
 
 CONNECTIONS = 32
 """What serves httpx best: with 128 in flight a call takes 3.5 ms of the client's CPU. Without a limit it takes 21 ms,
 with the default limits (100, of which 20 are kept) anything from 3 to 21."""
-KEEP_ALIVE_S = 600
-"""Longer than a run: the other subjects take their turns between two measurements."""
 
 JSON = {"content-type": "application/json"}
 
@@ -49,24 +46,8 @@ async def echo(line: OrderLine) -> OrderLine:
 
 @asynccontextmanager
 async def serve(place: Place) -> AsyncGenerator[Sequence[int], None]:
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=place.host,
-            port=place.port,
-            http="httptools",
-            lifespan="off",
-            log_level="warning",
-            access_log=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
-        )
-    )
-    serving = asyncio.create_task(server.serve())
-    while not (server.started or serving.done()):  # noqa: ASYNC110 - uvicorn has a flag, and no event
-        await asyncio.sleep(0.01)
-    yield ()
-    server.should_exit = server.force_exit = True
-    await serving
+    async with serving(app, place):
+        yield ()
 
 
 @asynccontextmanager

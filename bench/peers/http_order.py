@@ -15,8 +15,6 @@ import msgspec
 from bench.subject import Connect, Drive, Place, Serve, Subject
 
 PATH = "/order"
-KEEP_ALIVE_S = 600
-"""Longer than a run: the other subjects take their turns between two measurements."""
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -89,35 +87,17 @@ def serve_asgi(app: Any, *, access_log: bool = False, is_tuned: bool = False) ->
 
     @asynccontextmanager
     async def serve(place: Place) -> AsyncGenerator[Sequence[int], None]:
-        import uvicorn
+        from bench.peers.on_uvicorn import serving
 
         if is_tuned:
             from ramet.process.__main__ import tune_collector
 
             tune_collector()
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                host=place.host,
-                port=place.port,
-                http="httptools",
-                interface="asgi3",
-                lifespan="off",
-                log_level="info" if access_log else "warning",
-                access_log=access_log,
-                proxy_headers=False,
-                server_header=False,
-                timeout_keep_alive=KEEP_ALIVE_S,
-            )
-        )
-        if access_log:
-            _log_to_stderr()
-        serving = asyncio.create_task(server.serve())
-        while not (server.started or serving.done()):  # noqa: ASYNC110 - uvicorn has a flag, and no event
-            await asyncio.sleep(0.01)
-        yield ()
-        server.should_exit = server.force_exit = True
-        await serving
+        options = {"interface": "asgi3", "proxy_headers": False, "server_header": False}
+        async with serving(app, place, access_log=access_log, **options):
+            if access_log:
+                _log_to_stderr()
+            yield ()
 
     return serve
 

@@ -1,5 +1,6 @@
 """What people read, and what they must and may see. who: None for somebody who has not signed in."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 from urllib.parse import quote
 
@@ -94,14 +95,14 @@ async def read_feed(session: Session, who: Person) -> None:
             session.tally.note("stale", f"the feed of {who.name} has an article by {each['author']['username']}")
 
 
-class _Counted:
+class _Counted(ABC):
     """What a list is to hold."""
 
     def __init__(self, who: Person) -> None:
         self._who = who
 
-    def conditions(self) -> Conditions:
-        raise NotImplementedError
+    @abstractmethod
+    def conditions(self) -> Conditions: ...
 
 
 class _Articles(_Counted):

@@ -7,6 +7,7 @@ await db.write(key).fetchrow("INSERT ...")           one statement, committed by
 async with db.write(key) as tx:                      a transaction
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from itertools import chain
@@ -59,7 +60,7 @@ class Opened(NamedTuple):
     """Takes a Transaction and the options of an AsyncSession."""
 
 
-class Statements:
+class Statements(ABC):
     """asyncpg's methods; each may be given an SQLAlchemy statement in place of text, and then one mapping of parameters.
 
     A statement has the time that is left of the deadline of the work around it. Raises `ramet.data.errors`.
@@ -100,17 +101,17 @@ class Statements:
             else:
                 await self._core(query, list(items))
 
-    def _rows(self, query: str, args: Sequence[Any], limit: int) -> Coroutine[Any, Any, list[Any]]:
-        raise NotImplementedError
+    @abstractmethod
+    def _rows(self, query: str, args: Sequence[Any], limit: int) -> Coroutine[Any, Any, list[Any]]: ...
 
-    async def _status(self, query: str, args: Sequence[Any]) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    async def _status(self, query: str, args: Sequence[Any]) -> str: ...
 
-    async def _many(self, query: str, args: Iterable[Sequence[Any]]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def _many(self, query: str, args: Iterable[Sequence[Any]]) -> None: ...
 
-    async def _core(self, statement: Compilable, parameters: Any) -> tuple[list[Any], str]:
-        raise NotImplementedError
+    @abstractmethod
+    async def _core(self, statement: Compilable, parameters: Any) -> tuple[list[Any], str]: ...
 
 
 def _parameters(args: Sequence[Any]) -> Any:

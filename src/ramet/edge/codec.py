@@ -36,7 +36,7 @@ class Misfit(NamedTuple):
 def _encode_other(value: Any) -> Any:
     if pydantic_fields(value.__class__) is not None:
         return msgspec.Raw(value.model_dump_json(by_alias=True).encode())
-    raise NotImplementedError
+    raise NotImplementedError  # what msgspec asks of a hook that does not know a type: it then names the type
 
 
 def _decode_other(annotation: type, raw: Any) -> Any:
