@@ -130,6 +130,18 @@ class Calls:
         self._connect(renew=True)
         return True
 
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for an endpoint."""
+        return sum(len(group.waiting) for group in self._groups.values())
+
+    async def wait_connected(self) -> None:
+        """Until each module that this instance calls elsewhere has an endpoint that can be called."""
+        used = {name for module in self.local for name in self.modules[module].uses}
+        groups = [self._group(name) for name in used if not self.placement.is_here(name)]
+        while not all(any(endpoint.is_callable for endpoint in group.endpoints) for group in groups):  # noqa: ASYNC110
+            await asyncio.sleep(POLL_S)
+
     def _hosted(self, module: str) -> list[Hosted]:
         ledger, is_private = self.placement.ledger(module), module in self._private
         return [Hosted(call, self.recorder, ledger, is_private=is_private) for call in self.modules[module].calls.values()]
