@@ -44,6 +44,7 @@ def gate() -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--alpha", type=click.FloatRange(0, 0.5, min_open=True), help="As if this chance of a false alarm were allowed.")
 @click.option("--tolerance", type=click.FloatRange(1, 100), help="As if a ratio up to this were not held against the new side.")
+@click.option("--pass-ratio", type=click.FloatRange(1, 1000), help="As if refuting this ratio were enough for an early pass.")
 @click.option("--min-requests", type=click.IntRange(1), help="As if a pass needed so many requests of each side.")
 @click.option("--bake", "bake_s", type=click.FloatRange(0, min_open=True), help="As if a bake took so many seconds.")
 @click.option("--json", "json_", is_flag=True, help="One JSON object.")

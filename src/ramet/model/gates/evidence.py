@@ -16,9 +16,10 @@ a window's factor is at most
 
     exp(n_old * p * (q(r) - q(tolerance)) / (1 - q(tolerance)) * (s / tolerance - 1))
 
-which is at most 1, whatever p is. So the e-value is a nonnegative supermartingale that begins at 1, and by Ville's inequality it
-ever reaches 1/alpha with probability alpha at most. An incident that both sides share raises p and nothing else; a new weight is
-a new theta in the next window. With the signs turned round the same holds for "at least `pass_ratio` times as bad".
+which is at most 1 for r > tolerance, whatever p is. So the e-value is a nonnegative supermartingale that begins at 1, and by
+Ville's inequality it ever reaches 1/alpha with probability alpha at most. An incident that both sides share raises p and nothing
+else; a new weight is a new theta in the next window. With the signs turned round the same holds for "at least `pass_ratio` times
+as bad".
 
 Where one piece of work makes up to `attempts` bad requests, a window's logarithm is divided by that number. By convexity a group
 of them then weighs at most what lies between nothing and one request, so the expectation is at most 1 again.
@@ -28,8 +29,9 @@ import math
 
 import msgspec
 
-RATIOS = tuple(1.5 * (200 / 1.5) ** (step / 39) for step in range(40))
-"""From half as bad again, which nothing sees in minutes, to a service that no longer works; each 13 % above the one before."""
+STEPS = tuple(1.2 * (160 / 1.2) ** (step / 39) for step in range(40))
+"""The ratios that are followed, over the tolerance. With the default tolerance they go from 1.5, which nothing sees in minutes,
+to 200, a service that no longer works; each is 13 % above the one before. None may be below the tolerance: see the proof."""
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -48,11 +50,11 @@ class Counts(msgspec.Struct, frozen=True):
 class Evidence(msgspec.Struct, frozen=True):
     """About one metric, from all windows so far. Natural logarithms; each begins at 0, an e-value of 1.
 
-    worse: that the new side is worse than the tolerance, one for each of RATIOS. log_e_fine: that it is not as bad as the pass
+    worse: that the new side is worse than the tolerance, one for each of STEPS. log_e_fine: that it is not as bad as the pass
     ratio; the alternative is that both sides are alike. new, old: what was compared.
     """
 
-    worse: tuple[float, ...] = (0.0,) * len(RATIOS)
+    worse: tuple[float, ...] = (0.0,) * len(STEPS)
     log_e_fine: float = 0.0
     new: Counts = Counts()
     old: Counts = Counts()
@@ -69,8 +71,8 @@ def weigh(evidence: Evidence, new: Counts, old: Counts, *, tolerance: float, pas
     worse, log_e_fine = evidence.worse, evidence.log_e_fine
     if new.bad or old.bad:
         worse = tuple(
-            before + log_factor(theta, new.bad, old.bad, ratio=ratio, null=tolerance) / attempts
-            for before, ratio in zip(worse, RATIOS, strict=True)
+            before + log_factor(theta, new.bad, old.bad, ratio=tolerance * step, null=tolerance) / attempts
+            for before, step in zip(worse, STEPS, strict=True)
         )
         log_e_fine += log_factor(theta, new.bad, old.bad, ratio=1.0, null=pass_ratio) / attempts
     return Evidence(worse, log_e_fine, evidence.new + new, evidence.old + old)

@@ -8,5 +8,8 @@ def percent(share: float) -> str:
 
 
 def e_value(log_e: float) -> str:
-    """To three digits; those that outgrow a float as a power of ten."""
-    return f"{math.exp(log_e):.3g}" if log_e < math.log(1e6) else f"10^{log_e / math.log(10):.0f}"
+    """To three digits, or whole; those of a million and more as a power of ten."""
+    if log_e >= math.log(1e6):
+        return f"10^{log_e / math.log(10):.0f}"
+    value = math.exp(log_e)
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
