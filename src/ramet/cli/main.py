@@ -9,6 +9,7 @@ import click
 from ramet.cli.certs import certs
 from ramet.cli.config import config
 from ramet.cli.dev import dev
+from ramet.cli.gate import gate
 from ramet.cli.migrate import migrate
 from ramet.cli.status import show_logs, status
 from ramet.cli.up import down, up
@@ -35,7 +36,7 @@ def verbs() -> None:
     """Backends that start as one process and grow into services, replicas and shards, live."""
 
 
-for verb in (dev, up, down, status, show_logs, migrate, config, certs):
+for verb in (dev, up, down, status, show_logs, migrate, gate, config, certs):
     verbs.add_command(verb)
 
 
