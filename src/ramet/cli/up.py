@@ -15,7 +15,7 @@ from ramet.errors import ConfigError
 from ramet.model.launch import FleetRecord
 from ramet.observe import logs
 from ramet.operate import files
-from ramet.operate.fleet import Fleet
+from ramet.operate.controller import Controller
 from ramet.operate.leftovers import end_all
 from ramet.operate.looking import is_running
 
@@ -43,7 +43,7 @@ def up(topology: str | None, detach: bool, port: int) -> None:
 
 async def _run(here: Current, topology: str | None, port: int) -> None:
     logs.configure(form="plain", level="WARNING")
-    fleet = Fleet(
+    controller = Controller(
         here.application,
         here.file,
         here.modules,
@@ -55,7 +55,7 @@ async def _run(here: Current, topology: str | None, port: int) -> None:
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    starting = asyncio.ensure_future(fleet.up())
+    starting = asyncio.ensure_future(controller.up())
 
     def leave() -> None:
         starting.cancel()  # does nothing once it is up
@@ -68,10 +68,10 @@ async def _run(here: Current, topology: str | None, port: int) -> None:
     except asyncio.CancelledError:
         click.echo("stopped while it started; nothing is left running", err=True)
         return
-    click.echo(fleet.url)
+    click.echo(controller.url)
     await stop.wait()
     click.echo("draining", err=True)
-    await fleet.down()
+    await controller.down()
     click.echo("stopped", err=True)
 
 

@@ -39,7 +39,8 @@ CREATE TABLE IF NOT EXISTS ramet.lease (one boolean PRIMARY KEY DEFAULT true CHE
 CREATE TABLE IF NOT EXISTS ramet.system (one boolean PRIMARY KEY DEFAULT true CHECK (one), body bytea NOT NULL,
     fence bigint NOT NULL);
 CREATE TABLE IF NOT EXISTS ramet.plans (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, title text NOT NULL,
-    body bytea NOT NULL, state text NOT NULL, why text NOT NULL DEFAULT '', began timestamptz NOT NULL DEFAULT clock_timestamp(), ended timestamptz);
+    body bytea NOT NULL, state text NOT NULL, why text NOT NULL DEFAULT '',
+    began timestamptz NOT NULL DEFAULT clock_timestamp(), ended timestamptz);
 CREATE TABLE IF NOT EXISTS ramet.journal (plan bigint NOT NULL REFERENCES ramet.plans, entry int NOT NULL, step int NOT NULL,
     event text NOT NULL, detail text NOT NULL DEFAULT '', fence bigint NOT NULL,
     at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (plan, entry));

@@ -44,7 +44,6 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
         """The same, with a listening socket handed over."""
         return msgspec.structs.replace(self, http_fd=fd)
 
-
     def hosting(self, module: str, url: str) -> "Launch":
         """The same, with one module more. url: of its database, empty for none."""
         databases = {**self.databases, module: url} if url else self.databases

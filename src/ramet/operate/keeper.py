@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 import time
@@ -12,7 +13,8 @@ from typing import Any
 from ramet.calls import direct
 from ramet.calls.transport import host_id
 from ramet.engines.files import write_whole
-from ramet.engines.processes import Command
+from ramet.engines.identity import read_pidfile
+from ramet.engines.processes import Command, Process
 from ramet.engines.restarts import RestartPolicy
 from ramet.engines.supervision import Change, Supervisor
 from ramet.errors import CallError, ProtocolError, RametError
@@ -77,9 +79,7 @@ class Keeper:
     @property
     def address(self) -> Address:
         unix = str(Path(self.launch.state) / "calls.sock")
-        return Address(
-            self.launch.instance, self.launch.service, self.launch.version, unix, host_id(), revision=self.revision
-        )
+        return Address(self.launch.instance, self.launch.service, self.launch.version, unix, host_id(), revision=self.revision)
 
     @property
     def record(self) -> InstanceRecord:
@@ -125,7 +125,58 @@ class Keeper:
         except (RametError, OSError):
             return False
 
-    async def ask(address: Address, app: str) -> Status:
+    async def ask(self) -> Status:
+        """Its own word. Raises CallError where it does not answer."""
+        return await ask(self.address, self.app)
+
+    async def call(self, facade: Callable[..., Any], *args: Any, deadline_s: float = ASK_S) -> Any:
+        """Make one of the control calls. Raises what it raises, and CallError where it does not answer."""
+        async with asyncio.timeout(deadline_s + ASK_S), direct.connect(self.address, [control], app=self.app) as instance:
+            return await instance.call(facade, *args, deadline_s=deadline_s)
+
+    async def tell(self, table: RoutingTable, *, within_s: float = TELL_S) -> bool:
+        """Give it a routing table, and return when it has taken it. An instance that is not running reads it when it starts.
+
+        False if it did not answer in the time, and may go on with an older one.
+        """
+        self.table = table
+        self.save()
+        until = time.monotonic() + within_s
+        while True:
+            try:
+                return await self.call(route, table, deadline_s=within_s) >= table.epoch
+            except (CallError, ProtocolError, OSError, TimeoutError):
+                if self.supervisor.pid is None:
+                    return True
+                if time.monotonic() > until:
+                    return False
+            await asyncio.sleep(AGAIN_S)
+
+    async def supervise(self) -> None:
+        """Start it, or adopt it where it runs already. Raises EngineFailed."""
+        await self.supervisor.start()
+
+    async def stop(self) -> None:
+        await self.supervisor.stop()
+        self.close()
+
+    async def end(self) -> None:
+        """Stop one that is not supervised yet: what an earlier controller left."""
+        if (identity := read_pidfile(self._folder / "pid")) is not None:
+            await Process.adopt(self.launch.instance, identity).stop(INSTANCE_STEPS)
+        self.close()
+
+    def kill(self) -> None:
+        """It hangs; its supervisor starts it again."""
+        self.supervisor.send(signal.SIGKILL)
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+async def ask(address: Address, app: str) -> Status:
     """What an instance says of itself. Raises CallError where it does not answer."""
     async with asyncio.timeout(2 * ASK_S), direct.connect(address, [control], app=app) as instance:
         return await instance.call(status, deadline_s=ASK_S)

@@ -1,8 +1,8 @@
 """The running system on this machine, as the world of steps: instances that are kept, Envoy in front, the database behind.
 
-What is to be is written down before it is done: the system with its instances in the control schema, from which another controller
-takes over. Then instances and Envoy are told, and asked whether they have taken it. A routing table has an epoch that only grows,
-so what is told late does no harm.
+What is to be is written down before it is done: the system with its instances in the control schema, from which another
+controller takes over. Then instances and Envoy are told, and asked whether they have taken it. A routing table has an epoch that
+only grows, so what is told late does no harm.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ logger = logging.getLogger("ramet.operate")
 WARM_S = 10.0
 """How long a new instance may take to connect to those that it calls."""
 DROP_S = 30.0
-"""How long the last calls of a module may take in a place that it leaves. Streams that last longer keep the plan from going on."""
+"""How long the last calls of a module may take in a place that it leaves. A stream that lasts longer fails the step."""
 HOST_S = 30.0
 
 Save = Callable[[Recorded], Awaitable[None]]
@@ -80,9 +80,7 @@ class LiveWorld:
             epoch=self.epoch,
             host=self.listener.host,
             port=self.listener.port,
-            instances={
-                name: Kept(keeper.launch, *keeper.http, keeper.revision) for name, keeper in self.keepers.items()
-            },
+            instances={name: Kept(keeper.launch, *keeper.http, keeper.revision) for name, keeper in self.keepers.items()},
             releases=self.releases,
         )
 
@@ -135,10 +133,41 @@ class LiveWorld:
             await asyncio.shield(self._end(instances))
             raise
 
+    async def start_all(self) -> None:
+        """All instances of the system, whether they run already or not, and Envoy in front of them."""
+        for running in self.system.instances:
+            release = self.releases[version_of(running.place)]
+            if running.instance not in self.keepers:
+                launch = self._launch(running.instance, running.place, running.modules, release)
+                self.keepers[running.instance] = self._make(launch, release.python)
+        self.epoch += 1
+        await self._save(self.recorded)
+        table = traffic.table(self.system, {name: keeper.address for name, keeper in self.keepers.items()}, self.epoch)
+        for keeper in self.keepers.values():
+            keeper.table = table
+            keeper.make_folders()
+        await _all(keeper.supervise() for keeper in self.keepers.values())
+        await self.tell_instances()
+        await self._envoy.start(self.envoy_files())
+
+    async def end_all(self) -> None:
+        """Envoy first, so that nobody is cut off."""
+        await self._envoy.stop()
+        await self._end(list(self.keepers))
+
+    async def end_strangers(self) -> None:
+        """Instances that are written down and in no system: a controller died while it started or stopped them."""
+        known = {running.instance for running in self.system.instances}
+        strangers = [name for name in self.keepers if name not in known]
+        for keeper in self.keepers_of(strangers):
+            await keeper.end()
+        for name in strangers:
+            del self.keepers[name]
+
     async def _start(self, keeper: Keeper) -> None:
         if keeper.supervisor.pid is None:
             keeper.make_folders()
-            await keeper.supervisor.start()
+            await keeper.supervise()
         await keeper.call(control.warm, deadline_s=WARM_S)
 
     def _launch(self, name: str, place: str, modules: Sequence[str], release: Release) -> Launch:
@@ -235,7 +264,7 @@ class LiveWorld:
                 if call.partition(".")[0] in modules:
                     hashes.setdefault(call, {}).setdefault(value, []).append(instance)
         different = [
-            f"{call}: {' but '.join(f'{', '.join(names)} have {value}' for value, names in found.items())}"
+            f"{call}: {' but '.join(', '.join(names) + ' have ' + value for value, names in found.items())}"
             for call, found in hashes.items()
             if len(found) > 1
         ]
@@ -248,8 +277,7 @@ class LiveWorld:
         return await self._gates.watch(gate, self)
 
     async def migrate(self, version: str, modules: Sequence[str]) -> None:
-        release = self.releases[version]
-        await self._databases.migrate_release(release, modules, lambda module, what: logger.info("migrated %s: %s", module, what))
+        await self._databases.migrate_release(self.releases[version], modules)
 
     async def status(self, name: str) -> Status | str:
         """What an instance says of itself, or why it does not answer."""

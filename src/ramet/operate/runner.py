@@ -70,6 +70,8 @@ class State(enum.StrEnum):
     STUCK = "stuck"
 
 
+BACKWARD = frozenset({Event.FAILED, Event.UNDOING, Event.UNDONE})
+"""After one of these the plan goes back."""
 ENDED = frozenset({State.DONE, State.UNDONE})
 
 
