@@ -11,6 +11,7 @@ from ramet.cli.config import config
 from ramet.cli.dev import dev
 from ramet.cli.gate import gate
 from ramet.cli.migrate import migrate
+from ramet.cli.plans import absorb, apply, extract, plan, roll, scale, show_history
 from ramet.cli.status import show_logs, status
 from ramet.cli.up import down, up
 from ramet.errors import InternalError, RametError
@@ -36,7 +37,24 @@ def verbs() -> None:
     """Backends that start as one process and grow into services, replicas and shards, live."""
 
 
-for verb in (dev, up, down, status, show_logs, migrate, gate, config, certs):
+for verb in (
+    dev,
+    up,
+    down,
+    status,
+    show_logs,
+    migrate,
+    gate,
+    plan,
+    apply,
+    extract,
+    absorb,
+    scale,
+    roll,
+    show_history,
+    config,
+    certs,
+):
     verbs.add_command(verb)
 
 

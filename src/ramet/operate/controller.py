@@ -3,10 +3,10 @@
     up:     lock the folder - database - lease - the instances that run already are taken over, else all are started - Envoy -
             the plan that was under way goes on - the API opens
     watch:  every change of a process is reported; an instance that hangs is killed, and started again
-    down:   the plan in hand pauses - the API closes - Envoy drains - instances drain, all at once - database - the folder is let go
+    down:   the API closes - the plan in hand pauses - Envoy drains - instances drain, all at once - database - the lock
 
-Instances, Envoy and PostgreSQL do not depend on it: they are in sessions of their own and go on when it dies. Whatever fails on the
-way up is put back before the error leaves, unless it ran before.
+Instances, Envoy and PostgreSQL do not depend on it: they are in sessions of their own and go on when it dies. Whatever fails on
+the way up is put back before the error leaves; what ran before goes on.
 """
 
 import asyncio
@@ -86,6 +86,7 @@ class Controller:
         self._envoy = Envoy(folder.root / "envoy", on_change=self._on_change)
         self._stack = AsyncExitStack()
         self._is_up = False
+        self._found_running = False
         self._schema: ControlSchema | None = None
         self._world: LiveWorld | None = None
         self._plans: Plans | None = None
@@ -121,6 +122,7 @@ class Controller:
             await self._lock()
             await self._open_database()
             recorded = await self._recorded()
+            self._found_running = recorded is not None
             if recorded is None:
                 await self._start()
             else:
@@ -144,12 +146,19 @@ class Controller:
 
     async def _open_database(self) -> None:
         self._report("starting the database")
-        self._stack.push_async_callback(self._databases.stop)
+        self._stack.push_async_callback(self._leave_database)
         await self._databases.start()
         self._schema = ControlSchema(self._databases.admin, holder=_holder(), is_alive=_is_alive)
         self._stack.push_async_callback(self.schema.close)
         await self.schema.open()
         self._stack.push_async_callback(self.schema.give_up)
+
+    async def _leave_database(self) -> None:
+        """Stop it; or let it run, where the way up failed and there are instances that use it."""
+        if self._found_running and not self._is_up:
+            await self._databases.release()
+        else:
+            await self._databases.stop()
 
     async def _recorded(self) -> Recorded | None:
         """What runs already. None where nothing does, or nothing is left of what did."""
