@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from ramet.model.gates import gate
 from ramet.model.gates.policy import Policy
@@ -76,3 +77,9 @@ def failed_at_s(policy: Policy, samples: Iterator[Sample]) -> float | None:
         if state.final:
             return sample.at_s
     return None
+
+
+def blamed_after_minutes(runs: int, policy: Policy, *, rps: float, **traffic: Any) -> list[float]:
+    """For each of so many rollouts in which the new side was blamed, when that was. The rest is as of `rollout`."""
+    found = [failed_at_s(policy, rollout(random.Random(f"{rps}/{seed}"), rps=rps, **traffic)) for seed in range(runs)]
+    return [at_s / 60 for at_s in found if at_s is not None]

@@ -11,7 +11,7 @@ import pytest
 
 from ramet.model.gates.policy import Policy
 from ramet.model.gates.samples import Sample, Side
-from tests.model.rollouts import binomial, failed_at_s, poisson, rollout
+from tests.model.rollouts import binomial, blamed_after_minutes, failed_at_s, poisson
 
 RUNS = 400
 
@@ -32,13 +32,6 @@ def test_the_bound_is_the_binomial_one() -> None:
     assert most(90) == 0
 
 
-def alarms(runs: int, policy: Policy | None = None, **traffic) -> list[float]:
-    """When the new side was blamed, in minutes, for each run where it was."""
-    policy = policy or Policy(bake_s=1200)
-    found = [failed_at_s(policy, rollout(random.Random(f"{traffic['rps']}/{seed}"), **traffic)) for seed in range(runs)]
-    return [at_s / 60 for at_s in found if at_s is not None]
-
-
 @pytest.mark.parametrize(
     ("rps", "weight", "error_rate", "slow", "ratio", "tick_s"),
     [
@@ -57,7 +50,9 @@ def test_a_healthy_change_is_blamed_in_at_most_5_percent_of_rollouts(
 ) -> None:
     """A against A for 20 minutes, looked at after every tick. Held to the bound that so many runs can prove."""
     rates = (error_rate * ratio, error_rate)
-    found = alarms(RUNS, rps=rps, weight=lambda _: weight, errors=lambda _: rates, slow=slow, tick_s=tick_s)
+    found = blamed_after_minutes(
+        RUNS, Policy(bake_s=1200), rps=rps, weight=lambda _: weight, errors=lambda _: rates, slow=slow, tick_s=tick_s
+    )
     assert len(found) <= most(RUNS)
 
 
@@ -78,7 +73,9 @@ def test_more_errors_are_found_as_often_and_as_soon_as_the_table_of_the_design_s
 ) -> None:
     """Share of rollouts found within 20 minutes (to 5 points), and the median minute (to one). alpha is split, as by default."""
     runs, rates = 800 if tick_s == 60 else 100, (error_rate * ratio, error_rate)
-    found = alarms(runs, rps=rps, weight=lambda _: weight, errors=lambda _: rates, tick_s=tick_s)
+    found = blamed_after_minutes(
+        runs, Policy(bake_s=1200), rps=rps, weight=lambda _: weight, errors=lambda _: rates, tick_s=tick_s
+    )
     assert len(found) / runs >= found_share - 0.05
     assert statistics.median(found) <= median_minutes + 1
 
@@ -92,7 +89,7 @@ def test_an_incident_that_hits_both_sides_does_not_blame_the_new_one(begin_s: fl
         rate = 0.15 if begin_s <= at_s < begin_s + 360 else 0.005
         return rate, rate
 
-    found = alarms(
+    found = blamed_after_minutes(
         RUNS,
         Policy(bake_s=300),
         rps=5,

@@ -105,7 +105,7 @@ def _as_json(policy: Policy, ticks: list[Tick], verdict: Verdict) -> Any:
 
 def _print(ticks: list[Tick], verdict: Verdict, *, left: int) -> None:
     if ticks:
-        click.echo(f"{'':>8} {'':>7}  {'new side':^23}  {'old side':^23}  {'evidence: new is worse':^23}")
+        click.echo(f"{'':>8} {'':>7}  {'new side':^23}  {'old side':^23}  {'evidence: new is worse':>23}")
         sides = f"{'requests':>9} {'errors':>6} {'slow':>6}"
         click.echo(f"{'at':>8} {'weight':>7}  {sides}  {sides}  {'errors':>11} {'slow':>11}")
     begin_s = ticks[0].sample.since_s if ticks else 0.0

@@ -10,7 +10,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     alpha: float = 0.05
     """Chance that a change which is no worse than `tolerance` is blamed, over the whole life of a gate and all its metrics,
-    however often one looks. 5 %: one false alarm in twenty rollouts at most; in simulations it is under one in a hundred."""
+    however often one looks. 5 %: one false alarm in twenty rollouts at most; in simulations it is about one in a hundred."""
 
     tolerance: float = 1.25
     """Ratio that is not held against the new side. 1.25: its caches are colder and its instances are fewer."""
