@@ -62,6 +62,27 @@ def test_what_can_be_seen_is_what_the_simulation_finds(row: int) -> None:
     assert rows[row] == "| ".join(seen(*TRAFFIC[row])) + "|"
 
 
+def late() -> str:
+    """The row of median minutes from the beginning of a fault, after so many healthy minutes."""
+    row = ["median minute of the fault in which it is found"]
+    for before in (0, 10, 20, 40):
+        found = blamed_after_minutes(
+            RUNS // 2,
+            Policy(bake_s=6000),
+            rps=2,
+            weight=lambda _: 0.1,
+            errors=lambda at_s, begin_s=60 * before: (0.1 if at_s >= begin_s else 0.005, 0.005),
+            for_s=60 * before + 1200,
+        )
+        row.append(f"{statistics.median(found) - before:g}")
+    return f"| {' | '.join(row)} |"
+
+
+def test_how_long_a_late_fault_takes_is_what_the_simulation_finds() -> None:
+    """The price of carrying evidence on."""
+    assert table("healthy minutes before the fault") == [late()]
+
+
 def test_the_errors_that_make_a_fail_are_computed() -> None:
     """At the default policy, in which alpha is split over two metrics."""
     assert table("errors of the old side so far") == list(errors_needed())

@@ -50,10 +50,18 @@ def rollout(
     weight: Callable[[float], float],
     errors: Rates,
     slow: float = 0.0,
+    is_raising: bool = False,
     tick_s: float = 60.0,
     for_s: float = 1200.0,
 ) -> Iterator[Sample]:
-    """rps: requests per second of both sides together. slow: share of slow requests, the same on both."""
+    """rps: requests per second of both sides together. slow: share of slow requests, the same on both. is_raising: errors are
+    exceptions, of another type for each error rate of the old side."""
+
+    def side(requests: int, rate: float, name: str) -> Side:
+        failed = binomial(chance, requests, rate)
+        raised = {name: failed} if is_raising and failed else {}
+        return Side(requests, failed, binomial(chance, requests, slow), raised)
+
     at_s = 0.0
     while at_s < for_s:
         new_rate, old_rate = errors(at_s)
@@ -63,8 +71,8 @@ def rollout(
             since_s=at_s,
             at_s=at_s + tick_s,
             weight=share,
-            new=Side(n_new, binomial(chance, n_new, new_rate), binomial(chance, n_new, slow)),
-            old=Side(n_old, binomial(chance, n_old, old_rate), binomial(chance, n_old, slow)),
+            new=side(n_new, new_rate, f"Error{old_rate}"),
+            old=side(n_old, old_rate, f"Error{old_rate}"),
         )
         at_s += tick_s
 

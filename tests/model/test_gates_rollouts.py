@@ -80,9 +80,13 @@ def test_more_errors_are_found_as_often_and_as_soon_as_the_table_of_the_design_s
     assert statistics.median(found) <= median_minutes + 1
 
 
-@pytest.mark.parametrize(("begin_s", "tick_s"), [(240, 60), (540, 60), (840, 60), (540, 15)])
-def test_an_incident_that_hits_both_sides_does_not_blame_the_new_one(begin_s: float, tick_s: float) -> None:
-    """5 requests a second, weights 5, 10, 25, 50 %, and for six minutes across a weight's change 15 % of requests fail anywhere."""
+@pytest.mark.parametrize(
+    ("begin_s", "tick_s", "is_raising"),
+    [(240, 60, False), (540, 60, False), (840, 60, False), (540, 15, False), (540, 60, True), (840, 60, True), (960, 15, True)],
+)
+def test_an_incident_that_hits_both_sides_does_not_blame_the_new_one(begin_s: float, tick_s: float, is_raising: bool) -> None:
+    """5 requests a second, weights 5, 10, 25, 50 %, and for six minutes across a weight's change 15 % of requests fail anywhere,
+    with exceptions of a type that was not seen before, if they raise."""
     weights = (0.05, 0.10, 0.25, 0.50)
 
     def errors(at_s: float) -> tuple[float, float]:
@@ -95,6 +99,7 @@ def test_an_incident_that_hits_both_sides_does_not_blame_the_new_one(begin_s: fl
         rps=5,
         weight=lambda at_s: weights[min(int(at_s // 300), 3)],
         errors=errors,
+        is_raising=is_raising,
         tick_s=tick_s,
     )
     assert len(found) <= most(RUNS)
