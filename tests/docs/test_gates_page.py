@@ -16,7 +16,7 @@ from tests.docs.example import DOCS, blocks
 from tests.model.rollouts import blamed_after_minutes
 
 PAGE = "concepts/gates.md"
-RUNS = 400
+RUNS = 300
 TRAFFIC = [(0.5, 0.10, 0.005), (2, 0.10, 0.005), (2, 0.50, 0.005), (20, 0.10, 0.001), (200, 0.10, 0.001)]
 """(requests per second, weight, error rate of the old side)"""
 
@@ -50,7 +50,7 @@ def seen(rps: float, weight: float, error_rate: float) -> Iterator[str]:
     for ratio in (1, 2, 5, 20):
         rates = (error_rate * ratio, error_rate)
         found = blamed_after_minutes(RUNS, Policy(bake_s=1200), rps=rps, weight=lambda _: weight, errors=lambda _, r=rates: r)
-        share = f"{100 * len(found) / RUNS:.3g} %"
+        share = f"{100 * len(found) / RUNS:.1f} %"
         yield f"{share}, {math.ceil(statistics.median(found))} min " if ratio > 1 and found else f"{share} "
 
 

@@ -13,7 +13,7 @@ from ramet.model.gates.policy import Policy
 from ramet.model.gates.samples import Sample, Side
 from tests.model.rollouts import binomial, blamed_after_minutes, failed_at_s, poisson
 
-RUNS = 400
+RUNS = 300
 
 
 def most(runs: int, share: float = 0.05, doubt: float = 0.01) -> int:
@@ -72,7 +72,7 @@ def test_more_errors_are_found_as_often_and_as_soon_as_the_table_of_the_design_s
     rps: float, weight: float, error_rate: float, ratio: float, tick_s: float, found_share: float, median_minutes: float
 ) -> None:
     """Share of rollouts found within 20 minutes (to 5 points), and the median minute (to one). alpha is split, as by default."""
-    runs, rates = 800 if tick_s == 60 else 100, (error_rate * ratio, error_rate)
+    runs, rates = 500 if tick_s == 60 else 100, (error_rate * ratio, error_rate)
     found = blamed_after_minutes(
         runs, Policy(bake_s=1200), rps=rps, weight=lambda _: weight, errors=lambda _: rates, tick_s=tick_s
     )
@@ -82,7 +82,7 @@ def test_more_errors_are_found_as_often_and_as_soon_as_the_table_of_the_design_s
 
 @pytest.mark.parametrize(
     ("begin_s", "tick_s", "is_raising"),
-    [(240, 60, False), (540, 60, False), (840, 60, False), (540, 15, False), (540, 60, True), (840, 60, True), (960, 15, True)],
+    [(240, 60, False), (540, 60, False), (540, 15, False), (840, 60, True), (960, 15, True)],
 )
 def test_an_incident_that_hits_both_sides_does_not_blame_the_new_one(begin_s: float, tick_s: float, is_raising: bool) -> None:
     """5 requests a second, weights 5, 10, 25, 50 %, and for six minutes across a weight's change 15 % of requests fail anywhere,
