@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from ramet.model.gates import gate
 from ramet.model.gates.policy import Policy
@@ -49,10 +50,18 @@ def rollout(
     weight: Callable[[float], float],
     errors: Rates,
     slow: float = 0.0,
+    is_raising: bool = False,
     tick_s: float = 60.0,
     for_s: float = 1200.0,
 ) -> Iterator[Sample]:
-    """rps: requests per second of both sides together. slow: share of slow requests, the same on both."""
+    """rps: requests per second of both sides together. slow: share of slow requests, the same on both. is_raising: errors are
+    exceptions, of another type for each error rate of the old side."""
+
+    def side(requests: int, rate: float, name: str) -> Side:
+        failed = binomial(chance, requests, rate)
+        raised = {name: failed} if is_raising and failed else {}
+        return Side(requests, failed, binomial(chance, requests, slow), raised)
+
     at_s = 0.0
     while at_s < for_s:
         new_rate, old_rate = errors(at_s)
@@ -62,8 +71,8 @@ def rollout(
             since_s=at_s,
             at_s=at_s + tick_s,
             weight=share,
-            new=Side(n_new, binomial(chance, n_new, new_rate), binomial(chance, n_new, slow)),
-            old=Side(n_old, binomial(chance, n_old, old_rate), binomial(chance, n_old, slow)),
+            new=side(n_new, new_rate, f"Error{old_rate}"),
+            old=side(n_old, old_rate, f"Error{old_rate}"),
         )
         at_s += tick_s
 
@@ -76,3 +85,9 @@ def failed_at_s(policy: Policy, samples: Iterator[Sample]) -> float | None:
         if state.final:
             return sample.at_s
     return None
+
+
+def blamed_after_minutes(runs: int, policy: Policy, *, rps: float, **traffic: Any) -> list[float]:
+    """For each of so many rollouts in which the new side was blamed, when that was. The rest is as of `rollout`."""
+    found = [failed_at_s(policy, rollout(random.Random(f"{rps}/{seed}"), rps=rps, **traffic)) for seed in range(runs)]
+    return [at_s / 60 for at_s in found if at_s is not None]

@@ -71,9 +71,9 @@ def replay(context: click.Context, file: Path, json_: bool, **asked: float | Non
         context.exit(NOT_PASSED)
 
 
-def _changed(policy: Policy, values: dict[str, float]) -> Policy:
+def _changed(policy: Policy, asked: dict[str, float]) -> Policy:
     try:
-        return policy.but(**values)
+        return policy.but(**asked)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 
@@ -105,7 +105,7 @@ def _as_json(policy: Policy, ticks: list[Tick], verdict: Verdict) -> Any:
 
 def _print(ticks: list[Tick], verdict: Verdict, *, left: int) -> None:
     if ticks:
-        click.echo(f"{'':>8} {'':>7}  {'new side':^23}  {'old side':^23}  {'evidence: new is worse':^23}")
+        click.echo(f"{'':>8} {'':>7}  {'new side':^23}  {'old side':^23}  {'evidence: new is worse':>23}")
         sides = f"{'requests':>9} {'errors':>6} {'slow':>6}"
         click.echo(f"{'at':>8} {'weight':>7}  {sides}  {sides}  {'errors':>11} {'slow':>11}")
     begin_s = ticks[0].sample.since_s if ticks else 0.0
@@ -130,11 +130,8 @@ def _counts(side: Side) -> str:
 
 def _picture(ticks: list[Tick]) -> None:
     """The evidence of each metric over time, on a logarithmic scale on which the full height is what makes it fail."""
-    shown = (
-        ticks[-1:]
-        if len(ticks) == 1
-        else [ticks[round(i * (len(ticks) - 1) / (min(len(ticks), WIDTH) - 1))] for i in range(min(len(ticks), WIDTH))]
-    )
+    columns = min(len(ticks), WIDTH)
+    shown = [ticks[(column + 1) * len(ticks) // columns - 1] for column in range(columns)]
     for metric in METRICS:
         heights = [state.evidence(metric).log_e_worse / state.log_e_fail for _, state in shown]
         bars = "".join(BARS[min(max(int(height * (len(BARS) - 1)), 0), len(BARS) - 1)] for height in heights)

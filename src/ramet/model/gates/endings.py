@@ -37,7 +37,7 @@ def _signalled(gate: Gate, signal: Signal) -> Verdict:
 
 def _raised(gate: Gate, name: str, weight: float) -> Verdict | None:
     times = gate.new_exceptions[name]
-    if times < times_needed(weight, gate.policy.alpha):
+    if times < times_needed(weight, gate.policy.alpha / len(METRICS)):
         return None
     told = f"{name} ended {times} requests on the new side and none on the old one"
     if weight == 1:
@@ -45,15 +45,15 @@ def _raised(gate: Gate, name: str, weight: float) -> Verdict | None:
     return gate.says("fail", told, metric="exception")
 
 
-def times_needed(weight: float, alpha: float) -> int:
+def times_needed(weight: float, chance: float) -> int:
     """Requests that an exception type must have ended on the new side alone.
 
-    Two, up to a weight of 22 % (at an alpha of 5 %). A trouble that both sides share gives the first two to the new side with
-    probability weight**2, so from there on it takes as many as make that chance less than alpha: five at 50 %.
+    Two, up to a weight of 15 %. A trouble that both sides share gives the first two to the new side with probability weight**2,
+    so from there on it takes as many as make that at most `chance`, for which a gate allows what it allows a metric: six at 50 %.
     """
     if not 0 < weight < 1:
         return TWICE
-    return max(TWICE, math.ceil(math.log(alpha) / math.log(weight)))
+    return max(TWICE, math.ceil(math.log(chance) / math.log(weight)))
 
 
 def _worse(gate: Gate) -> Verdict | None:

@@ -10,7 +10,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     alpha: float = 0.05
     """Chance that a change which is no worse than `tolerance` is blamed, over the whole life of a gate and all its metrics,
-    however often one looks. 5 %: one false alarm in twenty rollouts at most; in simulations it is under one in a hundred."""
+    however often one looks. 5 %: one false alarm in twenty rollouts at most; in simulations it is about one in a hundred."""
 
     tolerance: float = 1.25
     """Ratio that is not held against the new side. 1.25: its caches are colder and its instances are fewer."""
@@ -31,7 +31,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     doubt: float = 10.0
     """Evidence (e-value) with which the end of a bake is `inconclusive` instead of `pass`. 10, a quarter of what `fail` needs at
-    the default alpha: a healthy change comes so far less than once in ten."""
+    the default alpha: a healthy change ever comes so far in less than one rollout out of five, both metrics together."""
 
     window_s: float = 60.0
     """Ticks are pooled until they span this time, then tested as one. A minute, over which two sides that share a load stay
@@ -43,7 +43,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     attempts: int = 1
     """Errors that one failing piece of work makes at most, which is 1 plus its callers' retries. Evidence is divided by it, so
-    that one caller that tries again and again is not taken for many. 1: Ramet's own calls count once, whatever they retry."""
+    that one caller that tries again and again is not taken for many. 1: who retries blindly should raise it."""
 
     guard: float = 0.1
     """Where there is no old side to compare with: share of errors from which the gate is `inconclusive` instead of `no_data`.
@@ -61,7 +61,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             ("min_requests", 1 <= self.min_requests <= 10**9, "between 1 and a thousand million"),
             ("min_s", 0 <= self.min_s <= 10**9, "between 0 and a thousand million"),
             ("bake_s", 0 < self.bake_s <= 10**9, "above 0 and at most a thousand million"),
-            ("doubt", self.doubt > 1, "above 1"),
+            ("doubt", 1 < self.doubt <= 10**9, "above 1 and at most a thousand million"),
             ("window_s", 0 < self.window_s <= 10**9, "above 0 and at most a thousand million"),
             ("window_requests", 1 <= self.window_requests <= 10**9, "between 1 and a thousand million"),
             ("attempts", 1 <= self.attempts <= 1000, "between 1 and 1000"),

@@ -56,7 +56,7 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def log_e_fail(self) -> float:
         """What a metric's evidence must reach for it to blame the new side."""
-        return math.log(len(METRICS) / self.policy.alpha)
+        return math.log(len(METRICS)) - math.log(self.policy.alpha)
 
     @property
     def log_e_pass(self) -> float:
