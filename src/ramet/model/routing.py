@@ -1,4 +1,4 @@
-"""Where modules can be called: what is pushed to every instance. Callers never look an address up; they are told."""
+"""Where modules can be called, and who owns them: what is pushed to every instance. Nobody looks these up; all are told."""
 
 import msgspec
 
@@ -22,8 +22,21 @@ class Address(msgspec.Struct, frozen=True):
         return f"{self.instance} ({self.unix or f'{self.host}:{self.port}'})"
 
 
+class Owner(msgspec.Struct, frozen=True):
+    """Who runs what a module has one owner for: its schedules.
+
+    instance: empty for nobody, while it is handed over. epoch: of the ownership. It grows with every change of the owner, also
+    from one fleet to the next, and is what the module's database compares (`ramet.data.ownership`).
+    """
+
+    instance: str
+    epoch: int
+
+
 class RoutingTable(msgspec.Struct, frozen=True):
-    """Module -> the instances that host it. `epoch` grows with each table; an older one is ignored."""
+    """modules: module -> the instances that host it. owners: module -> its owner. `epoch` grows with each table; an older one is
+    ignored."""
 
     epoch: int
     modules: dict[str, list[Address]]
+    owners: dict[str, Owner] = {}

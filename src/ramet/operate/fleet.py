@@ -23,7 +23,7 @@ from ramet.engines.identity import identify
 from ramet.engines.locks import DirectoryLock
 from ramet.engines.supervision import Change
 from ramet.model.launch import FleetRecord, Launch
-from ramet.model.routing import RoutingTable
+from ramet.model.routing import Owner, RoutingTable
 from ramet.model.topology import Application, Topology
 from ramet.module import Module
 from ramet.operate import ingress
@@ -124,7 +124,7 @@ class Fleet:
         for keeper in self.keepers:
             keeper.make_folders()
         self._stack.push_async_callback(self._stop_instances)
-        table = self._table()
+        table = self._table(await self._databases.reserve(name for name, module in self._modules.items() if module.schedules))
         for keeper in self.keepers:
             keeper.table = table
         self._report(f"starting {', '.join(keeper.launch.instance for keeper in self.keepers)}")
@@ -133,13 +133,15 @@ class Fleet:
             if isinstance(outcome, BaseException):
                 raise outcome  # the first; the others are in the logs
 
-    def _table(self) -> RoutingTable:
+    def _table(self, epochs: Mapping[str, int]) -> RoutingTable:
+        """epochs: of the modules that have one owner. It is the first instance of the service that hosts the module."""
         modules = {
             module: [keeper.address for keeper in self.keepers if keeper.launch.service == service.name]
             for service in self.topology.services.values()
             for module in service.modules
         }
-        return RoutingTable(1, modules)
+        owners = {module: Owner(modules[module][0].instance, epoch) for module, epoch in epochs.items() if module in modules}
+        return RoutingTable(1, modules, owners)
 
     async def _start_envoy(self) -> None:
         http = {

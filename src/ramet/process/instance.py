@@ -37,6 +37,7 @@ from ramet.process import control
 from ramet.process.databases import Databases
 from ramet.process.identity import identity_of
 from ramet.process.modules import import_function
+from ramet.process.schedules import Schedules
 from ramet.settings import Settings
 
 logger = logging.getLogger("ramet.process")
@@ -80,6 +81,7 @@ class Instance:
         )
         self.server = Server(self.ingress, self._listener())
         self._calls: Calls | None = None
+        self._schedules: Schedules | None = None
 
     def __repr__(self) -> str:
         return f"<Instance {self.launch.instance}: {', '.join(self.launch.modules)}, {self.state}>"
@@ -111,6 +113,11 @@ class Instance:
         assert self._calls is not None, "calls are there once the databases are open"
         return self._calls
 
+    @property
+    def schedules(self) -> Schedules:
+        assert self._schedules is not None, "schedules are there once the databases are open"
+        return self._schedules
+
     # Life
 
     async def run(self) -> None:
@@ -131,9 +138,15 @@ class Instance:
         self._calls = calls = self._make_calls(self.databases.ledgers)
         calls.place()
         stack.push_async_callback(calls.close)
+        hosted = [self._modules[name] for name in self.launch.modules]
+        self._schedules = Schedules(
+            hosted, self.launch.instance, inside=calls.inside, recorder=self.recorder, fences=self.databases.fences
+        )
+        stack.push_async_callback(self._schedules.close)
         table = control.load_table(self._state / "routing.json")
         if table is not None:
             calls.route(table)
+            await self._schedules.take(table)
         launch = self.launch
         self.address = await calls.listen(unix=self._state / "calls.sock", host=launch.calls_host, port=launch.calls_port)
         await self.server.serve()
@@ -149,6 +162,7 @@ class Instance:
         await self.server.drain(self._delay_s)
         await self.server.stop(grace_s=GRACE_S)
         await callers
+        await self.schedules.close(within_s=GRACE_S)  # last: until here nobody else runs them
         logger.info("instance.left")
 
     async def _watch_loop(self) -> None:
@@ -180,9 +194,12 @@ class Instance:
         hosted = set(self.launch.modules)
         return any(used not in hosted for name in hosted for used in self._modules[name].uses)
 
-    def take_route(self, table: RoutingTable) -> int:
+    async def take_route(self, table: RoutingTable) -> int:
         if self.calls.route(table):
             control.save_table(self._state / "routing.json", table)
+            await self.schedules.take(table)
+        else:
+            await self.schedules.wait_settled()
         return self.calls.epoch
 
     def tell_status(self) -> Status:
@@ -199,6 +216,7 @@ class Instance:
             requests_in_flight=self.ingress.statistics().get("requests", 0),
             memory_bytes=resident_bytes(),
             started=self._started,
+            schedules=self.schedules.statistics(),
         )
 
     def begin_drain(self) -> None:
