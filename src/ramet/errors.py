@@ -20,6 +20,11 @@
     │   └── RemoteError           RM309  the callee raised something that its `raises` does not list
     ├── ProtocolError             RM321  the world: a peer sent what the protocol does not allow
     ├── CertificateError          RM331  the world: a certificate or key is missing, expired or not ours
+    ├── PlanError                 RM360  a change of the running system
+    │   ├── PlanImpossible        RM361  it cannot work; says every reason, and nothing was changed
+    │   ├── PlanBusy              RM362  another plan runs, or another controller does
+    │   ├── StepFailed            RM363  a step could not be taken; what was done is undone
+    │   └── JournalUnreadable     RM364  the journal is of a newer version
     └── InternalError             RM901  our bug; please report it
 
 `Failure` (`ramet.model.failure`) is not in this tree: it is a value of the user's own domain.
@@ -179,6 +184,26 @@ class ProtocolError(RametError):
 
 class CertificateError(RametError):
     code = "RM331"
+
+
+class PlanError(RametError):
+    code = "RM360"
+
+
+class PlanImpossible(PlanError):
+    code = "RM361"
+
+
+class PlanBusy(PlanError):
+    code = "RM362"
+
+
+class StepFailed(PlanError):
+    code = "RM363"
+
+
+class JournalUnreadable(PlanError):
+    code = "RM364"
 
 
 class InternalError(RametError):

@@ -44,7 +44,7 @@ async def main(folder: str, name: str, instance: str, deadline_s: str) -> None:
     schedules = Schedules([module], instance, inside=inside, recorder=Recorder(), fences={name: fence})
     while line := await asyncio.to_thread(sys.stdin.readline):
         owner, epoch = line.split()
-        await schedules.take(RoutingTable(int(epoch), {}, {name: Owner(owner, int(epoch))}))
+        await schedules.take(RoutingTable(int(epoch), {}, owners={name: Owner(owner, int(epoch))}))
         print("took", epoch, flush=True)  # noqa: T201
 
 

@@ -99,7 +99,7 @@ def hand_over(shop: Command, owner: Owner) -> None:
     states = Folder(shop.folder / ".ramet").sockets
     table = load_table(states / "orders-1/routing.json")
     assert table is not None
-    newer = RoutingTable(owner.epoch, table.modules, {"orders": owner})
+    newer = RoutingTable(owner.epoch, table.modules, owners={"orders": owner})
 
     async def tell() -> None:
         for name in ("orders-1", "orders-2"):

@@ -114,4 +114,4 @@ def schedules_of(
 
 
 def table(instance: str, epoch: int, module: str = "shop") -> RoutingTable:
-    return RoutingTable(epoch, {}, {module: Owner(instance, epoch)})
+    return RoutingTable(epoch, {}, owners={module: Owner(instance, epoch)})

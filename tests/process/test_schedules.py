@@ -323,6 +323,54 @@ def test_closing_waits_as_long_as_it_is_told_and_then_cancels() -> None:
     run(main())
 
 
+# Modules that come and go
+
+
+def test_a_module_that_comes_later_is_owned_if_the_newest_table_says_so() -> None:
+    """A live move hosts a module before, and gives it away after."""
+    began: list[float] = []
+
+    async def work() -> None:
+        began.append(now())
+
+    async def main() -> None:
+        schedules = schedules_of(Module("other"))
+        await schedules.take(table("a", 3))
+        await asyncio.sleep(1)
+        schedules.host(shop(work), None)
+        await asyncio.sleep(1)
+        assert began == [pytest.approx(1, abs=1e-3)]
+        assert await schedules.drop("shop", 1)
+        await schedules.take(table("a", 4))
+        await asyncio.sleep(60)
+        assert len(began) == 1
+        await schedules.close()
+
+    run(main())
+
+
+def test_a_module_whose_run_is_in_hand_is_not_dropped_and_goes_on() -> None:
+    """As requests and calls that do not end in time keep it, too."""
+    ended: list[float] = []
+
+    async def work() -> None:
+        await asyncio.sleep(4)
+        ended.append(now())
+
+    async def main() -> None:
+        schedules = schedules_of(shop(work), shared=Shared())
+        await schedules.take(table("a", 1))
+        await asyncio.sleep(1)
+        assert not await schedules.drop("shop", 2)
+        await asyncio.sleep(20)
+        assert ended == pytest.approx([4, 14], abs=1e-2)
+        assert await schedules.drop("shop", 5)
+        assert ended == pytest.approx([4, 14, 24], abs=1e-2)
+        await schedules.close()
+
+    run(main())
+
+
 # The fence
 
 

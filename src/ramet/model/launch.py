@@ -19,6 +19,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     instance: str
     modules: list[str]
     state: str
+    version: str = ""
+    """The label of its release; empty for the version that ramet.toml names."""
     http_fd: int | None = None
     http_host: str = "127.0.0.1"
     http_port: int = 0

@@ -78,7 +78,7 @@ class Development:
                 await self._migrate()
             # All modules, also those that have no schedule yet: the next change may bring one.
             epochs = await self._databases.reserve(self._application.modules)
-            self._table = RoutingTable(1, {}, {name: Owner(NAME, epoch) for name, epoch in epochs.items()})
+            self._table = RoutingTable(1, {}, owners={name: Owner(NAME, epoch) for name, epoch in epochs.items()})
             await self._serve()
         finally:
             await self._databases.stop()

@@ -141,7 +141,7 @@ class Fleet:
             for module in service.modules
         }
         owners = {module: Owner(modules[module][0].instance, epoch) for module, epoch in epochs.items() if module in modules}
-        return RoutingTable(1, modules, owners)
+        return RoutingTable(1, modules, owners=owners)
 
     async def _start_envoy(self) -> None:
         http = {

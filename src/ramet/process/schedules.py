@@ -18,13 +18,13 @@ of a run, and is woken after another one was named, finishes that run beside the
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from ramet.calls.workers import CLEAN
 from ramet.data.errors import OwnershipOver
 from ramet.model.control import ScheduleStatus
-from ramet.model.routing import RoutingTable
+from ramet.model.routing import Owner, RoutingTable
 from ramet.model.schedule import RETRY_S
 from ramet.module import Module
 from ramet.observe import names
@@ -63,35 +63,61 @@ class Schedules:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._instance = instance
-        self._fences = fences
+        self._inside = inside
+        self._recorder = recorder
         self._clock = clock
-        self._runs = {
-            module.name: [
-                Runs(schedule, module.name, inside=inside, recorder=recorder, clock=clock)
-                for schedule in module.schedules.values()
-            ]
-            for module in modules
-            if module.schedules
-        }
+        self._fences: dict[str, Fence] = {}
+        self._runs: dict[str, list[Runs]] = {}
+        self._owners: Mapping[str, Owner] = {}
         self._owned: dict[str, Ownership] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], str] = {}
+        """Of all ownerships that have not ended, with their modules."""
         self._ending: set[asyncio.Task[None]] = set()
-        recorder.gauge(names.SCHEDULE_OWNER, self._owners)
+        for module in modules:
+            self.host(module, fences.get(module.name))
+        recorder.gauge(names.SCHEDULE_OWNER, self._read_owners)
 
     def __repr__(self) -> str:
         return f"<Schedules of {self._instance}: {', '.join(map(repr, self._owned.values())) or 'none owned'}>"
 
+    def host(self, module: Module, fence: Fence | None) -> None:
+        """One more module; its schedules run here if the newest table says so. fence: None without a database."""
+        if module.schedules:
+            self._fences[module.name] = fence or NoFence()
+            self._runs[module.name] = [
+                Runs(schedule, module.name, inside=self._inside, recorder=self._recorder, clock=self._clock)
+                for schedule in module.schedules.values()
+            ]
+            self._apply(module.name)
+
+    async def drop(self, module: str, within_s: float) -> bool:
+        """False, and hosted as before, where a run was still in hand at the end of the time."""
+        held = self._owned.get(module)
+        if held is not None:
+            self._end(held)
+        tasks = self._tasks_of(module)
+        if tasks and (await asyncio.wait(tasks, timeout=within_s))[1]:
+            self._apply(module)
+            return False
+        self._runs.pop(module, None)
+        self._fences.pop(module, None)
+        return True
+
     async def take(self, table: RoutingTable) -> None:
         """Own what the table says. Returns when all that it gives to others has ended here; cancelled, it goes on by itself."""
+        self._owners = table.owners
         for module in self._runs:
-            owner = table.owners.get(module)
-            epoch = owner.epoch if owner is not None and owner.instance == self._instance else None
-            held = self._owned.get(module)
-            if held is not None and held.epoch != epoch:
-                self._end(held)
-            if epoch is not None and (held is None or held.epoch != epoch):
-                self._begin(Ownership(module, epoch), held)
+            self._apply(module)
         await self.wait_settled()
+
+    def _apply(self, module: str) -> None:
+        owner = self._owners.get(module)
+        epoch = owner.epoch if owner is not None and owner.instance == self._instance else None
+        held = self._owned.get(module)
+        if held is not None and held.epoch != epoch:
+            self._end(held)
+        if epoch is not None and (held is None or held.epoch != epoch):
+            self._begin(Ownership(module, epoch))
 
     async def wait_settled(self) -> None:
         """Until everything that is to end has ended."""
@@ -113,17 +139,21 @@ class Schedules:
         """Of the schedules that are owned here."""
         return [each.status(held.epoch) for held in self._owned.values() if held.is_confirmed for each in self._runs[held.module]]
 
-    def _owners(self) -> Iterator[tuple[dict[str, str], float]]:
+    def _read_owners(self) -> Iterator[tuple[dict[str, str], float]]:
         for module in self._runs:
             held = self._owned.get(module)
             yield {"module": module}, float(held is not None and held.is_confirmed)
 
-    def _begin(self, ownership: Ownership, before: Ownership | None) -> None:
-        self._owned[ownership.module] = ownership
+    def _tasks_of(self, module: str) -> list["asyncio.Task[None]"]:
+        return [task for task, name in self._tasks.items() if name == module]
+
+    def _begin(self, ownership: Ownership) -> None:
+        module = ownership.module
         # Outside of all work: what pushes the table is a call, with a deadline of its own.
-        task = CLEAN.run(asyncio.create_task, self._own(ownership, before), name=f"schedules of {ownership.module}")
+        task = CLEAN.run(asyncio.create_task, self._own(ownership, self._tasks_of(module)), name=f"schedules of {module}")
         ownership.task = task
-        self._tasks.add(task)
+        self._owned[module] = ownership
+        self._tasks[task] = module
         task.add_done_callback(self._ended)
 
     def _end(self, held: Ownership) -> None:
@@ -133,15 +163,16 @@ class Schedules:
             self._ending.add(held.task)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
+        del self._tasks[task]
         self._ending.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("schedules.failed", extra={"task": task.get_name()}, exc_info=error)
 
-    async def _own(self, ownership: Ownership, before: Ownership | None) -> None:
-        if before is not None and before.task is not None:
-            await asyncio.wait([before.task])
-        fence = self._fences.get(ownership.module) or NoFence()
+    async def _own(self, ownership: Ownership, before: Sequence["asyncio.Task[None]"]) -> None:
+        """before: earlier ownerships of the module that are still ending."""
+        if before:
+            await asyncio.wait(before)
+        fence = self._fences[ownership.module]
         try:
             ages = await self._taken(fence, ownership)
             ownership.is_confirmed = ages is not None
