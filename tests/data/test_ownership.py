@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from sqlalchemy import text
 
 from ramet.data import errors, ownership
 from ramet.data.claims import current_claim
@@ -159,8 +160,13 @@ def test_a_run_whose_session_was_lost_ends_all_the_same(server: Server) -> None:
 # What stops an owner that does not know that it is over
 
 
+async def by_sqlalchemy(db: Database) -> None:
+    async with db.session() as session:
+        await session.execute(text("INSERT INTO effects VALUES (1)"))
+
+
 def test_a_late_write_of_an_old_owner_is_refused(server: Server) -> None:
-    """In a block, as a single statement, and in a `once` call that the run makes; reads go on."""
+    """In a block, as a single statement, in a `once` call that the run makes, by SQLAlchemy; reads go on."""
 
     async def main() -> None:
         async with fences_of(server) as (db, first, second):
@@ -178,7 +184,7 @@ def test_a_late_write_of_an_old_owner_is_refused(server: Server) -> None:
                     assert tx.result("no once call") == "no once call"
                     await tx.execute("INSERT INTO effects VALUES (1)")
                 await second.take(2)
-                for late in (write, lambda: ledger.once("m.f", "k2", write)):
+                for late in (write, lambda: ledger.once("m.f", "k2", write), lambda: by_sqlalchemy(db)):
                     with pytest.raises(errors.OwnershipOver, match="epoch 1 under which a owned the schedules is over"):
                         await late()
                 with pytest.raises(errors.OwnershipOver):

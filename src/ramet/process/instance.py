@@ -169,9 +169,10 @@ class Instance:
         logger.info("instance.draining", extra={"delay_s": self._delay_s})
         callers = asyncio.create_task(self.calls.drain(self._delay_s + GRACE_S), name="drain calls")
         await self.server.drain(self._delay_s)
+        schedules = asyncio.create_task(self.schedules.close(within_s=GRACE_S), name="end schedules")
         await self.server.stop(grace_s=GRACE_S)
         await callers
-        await self.schedules.close(within_s=GRACE_S)  # last: until here nobody else runs them
+        await schedules
         logger.info("instance.left")
 
     async def _watch_loop(self) -> None:

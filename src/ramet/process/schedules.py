@@ -96,7 +96,9 @@ class Schedules:
         if held is not None:
             self._end(held)
         tasks = self._tasks_of(module)
-        if tasks and (await asyncio.wait(tasks, timeout=within_s))[1]:
+        if tasks:
+            await asyncio.wait(tasks, timeout=within_s)
+        if self._tasks_of(module):  # still in hand, or given to us again by a table that came meanwhile
             self._apply(module)
             return False
         self._runs.pop(module, None)
