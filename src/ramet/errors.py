@@ -7,7 +7,8 @@
     │   ├── UndeclaredUse         RM103  a module calls another one that its `uses` does not list
     │   ├── NotBound              RM104  something was used that no running part has opened
     │   ├── CallInTransaction     RM105  a call to another module inside a transaction
-    │   └── ConfigError           RM201  a setting or a configuration file
+    │   ├── ConfigError           RM201  a setting or a configuration file
+    │   └── RecordingError        RM211  samples of a gate that cannot be judged
     ├── CallError                 the world: a call did not bring a result. Says whether it `may_have_run`
     │   ├── BadArgument           RM301  an argument does not fit the signature
     │   ├── DeadlineExceeded      RM302
@@ -91,6 +92,10 @@ class CallInTransaction(UsageError):
 
 class ConfigError(UsageError):
     code = "RM201"
+
+
+class RecordingError(UsageError):
+    code = "RM211"
 
 
 class CallError(RametError):

@@ -23,7 +23,7 @@ class Served(msgspec.Struct, frozen=True):
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
     """A module of a release. calls: name -> descriptor of its contract. mounts: prefixes of whole applications. key: of its
-    database's rows, None for none. schedules: their names. missing: migrations that its database lacks, as `id description`."""
+    database's rows, None for none. migrations: the folder of their scripts, empty for none. schedules: their names."""
 
     uses: tuple[str, ...] = ()
     calls: dict[str, dict[str, Any]] = {}
@@ -31,6 +31,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     mounts: tuple[str, ...] = ()
     has_database: bool = False
     key: str | None = None
+    migrations: str = ""
     schedules: tuple[str, ...] = ()
 
 
@@ -42,6 +43,9 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     python: str
     modules: dict[str, Part]
+
+    def labelled(self, version: str, python: str) -> "Release":
+        return msgspec.structs.replace(self, version=version, python=python)
 
     @property
     def scheduled(self) -> set[str]:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from ramet.data import revisions
 from ramet.errors import RametError
 from ramet.model.http import SOCKET_METHOD
 from ramet.model.release import Part, Release, Served
@@ -21,11 +22,13 @@ REFUSED = 2
 
 def describe(application: Application, modules: Mapping[str, Module], *, version: str, file: Path, python: str) -> Release:
     """version: the label that it shall run under. python: the interpreter that runs it."""
-    parts = {name: _part(module, application.http_prefix) for name, module in modules.items()}
+    parts = {name: _part(module, application, name) for name, module in modules.items()}
     return Release(app=application.name, version=version, file=str(file), python=python, modules=parts)
 
 
-def _part(module: Module, prefix: str) -> Part:
+def _part(module: Module, application: Application, name: str) -> Part:
+    prefix = application.http_prefix
+    folder = revisions.folder_of(application.modules[name]) if module.db is not None else None
     return Part(
         uses=tuple(sorted(module.uses)),
         calls={name: call.contract.descriptor for name, call in module.calls.items()},
@@ -42,6 +45,8 @@ def _part(module: Module, prefix: str) -> Part:
         mounts=tuple(prefix + mount.prefix for mount in module.mounts),
         has_database=module.db is not None,
         key=module.db.key if module.db is not None else None,
+        migrations=str(folder) if folder is not None and folder.is_dir() else "",
+        schedules=tuple(module.schedules),
     )
 
 
