@@ -14,8 +14,8 @@ What an owner that is woken after that still tries to write is refused (`Fence.w
 locking the row of its epoch, so it commits before the next owner takes over, or not at all. What it does elsewhere (a mail, a
 call) is not covered; its deadline is over, so that is at most what it does until its next `await`.
 
-The epoch grows over fleets: `reserve` raises it in the database before an owner is named, so no two fleets ever name owners with
-the same epoch. A module without a database has no fence: there the table alone decides.
+The epoch grows over controllers: `reserve` raises it in the database before an owner is named, so no two of them ever name owners
+with the same epoch. A module without a database has no fence: there the table alone decides.
 """
 
 import asyncio

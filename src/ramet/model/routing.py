@@ -47,7 +47,7 @@ class Owner(msgspec.Struct, frozen=True):
     """Who runs what a module has one owner for: its schedules.
 
     instance: empty for nobody, while it is handed over. epoch: of the ownership. It grows with every change of the owner, also
-    from one fleet to the next, and is what the module's database compares (`ramet.data.ownership`).
+    from one controller to the next, and is what the module's database compares (`ramet.data.ownership`).
     """
 
     instance: str
