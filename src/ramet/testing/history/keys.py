@@ -1,0 +1,183 @@
+"""All that was written and seen of one key, judged in the order in which its looks began."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ramet.testing.history.cells import BEFORE_ALL, Cell, Floor, Write, newer
+from ramet.testing.history.errors import HistoryRefused
+from ramet.testing.history.findings import Kind, Promise
+from ramet.testing.history.operation import Seen, Some, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """operation: the request that looked; None for the final state."""
+
+    operation: int | None
+    client: str | None
+    start_s: float
+    end_s: float
+    seen: Seen
+
+    @property
+    def is_final(self) -> bool:
+        return self.operation is None
+
+
+def final(seen: Seen) -> Look:
+    """After all that came to an end."""
+    return Look(None, None, math.inf, math.inf, seen)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """operation: as in a Finding. other: the request whose effect should have been seen, or None."""
+
+    kind: Kind
+    operation: int | None
+    what: str
+    other: int | None = None
+
+
+class Key:
+    """A register has one cell, whose token is None; a set has one for each token that was ever asked for or seen."""
+
+    def __init__(self, name: str, promise: Promise, first: Value | tuple[str, ...]) -> None:
+        self._name = name
+        self._promise = promise
+        self._cells: dict[str | None, Cell] = {}
+        self._is_set: bool | None = None
+        """None until it is written or looked at."""
+        self._looks: list[Look] = []
+        self._twice: set[str | None] = set()
+        """Tokens that were reported; None: a count of all was."""
+        if isinstance(first, tuple):
+            self._is_set = True
+            self._cells = {token: Cell(True) for token in first}
+        elif first is not None:
+            self._is_set = False
+            self._cells[None] = Cell(first)
+
+    def write(self, token: str | None, value: Value, write: Write, client: str | None) -> None:
+        """token: None for a register. What a write of a token writes is True where it adds and False where it removes."""
+        self._must_be(is_set=token is not None)
+        cell = self._cell(token)
+        cell.write(value, write)
+        if write.end_s < math.inf:
+            for floor in self._told(cell, client):
+                floor.learn(write.end_s, write)
+
+    def refuse(self, token: str | None, value: Value, operation: int) -> None:
+        self._must_be(is_set=token is not None)
+        self._cell(token).refuse(value, operation)
+
+    def look(self, look: Look) -> None:
+        if look.seen == Some():
+            return  # it says nothing, not even that this is a set
+        self._must_be(is_set=isinstance(look.seen, (tuple, Some)))
+        self._looks.append(look)
+
+    def look_finally(self, seen: Seen) -> None:
+        """seen: None for what is not there, whether it would be a register or a set."""
+        self.look(final(() if seen is None and self._is_set else seen))
+
+    def faults(self) -> Iterator[Fault]:
+        for look in sorted(self._looks, key=lambda each: each.start_s):
+            if isinstance(look.seen, Some):
+                yield from self._repeated(look, look.seen.has)
+                for token in dict.fromkeys(look.seen.has):
+                    yield from self._judge(look, token, True)
+                for token in look.seen.lacks:
+                    yield from self._judge(look, token, False)
+                if look.seen.count is not None:
+                    yield from self._count(look, look.seen.count)
+            elif isinstance(look.seen, tuple):
+                yield from self._repeated(look, look.seen)
+                there = dict.fromkeys(look.seen)
+                for token in [*there, *(token for token in self._cells if token not in there)]:
+                    yield from self._judge(look, token, token in there)
+            else:
+                yield from self._judge(look, None, look.seen)
+
+    def _must_be(self, *, is_set: bool) -> None:
+        if self._is_set is None:
+            self._is_set = is_set
+        elif self._is_set is not is_set:
+            raise HistoryRefused(
+                f"{self._name} is a register in one request and a set in another",
+                hint="a register is set to one value, such as a text; a set is added to, and seen as a tuple or Some(...)",
+            )
+
+    def _cell(self, token: str | None) -> Cell:
+        if token not in self._cells:
+            self._cells[token] = Cell(None if token is None else False)
+        return self._cells[token]
+
+    def _told(self, cell: Cell, client: str | None) -> list[Floor]:
+        """The floors that rise with what this client is told."""
+        everyone = cell.floor(None)
+        return [everyone, cell.floor(client)] if self._promise is Promise.SESSION and client is not None else [everyone]
+
+    def _floor(self, cell: Cell, look: Look) -> Write:
+        """What the looker must know of."""
+        if self._promise is Promise.REAL_TIME or look.is_final:
+            return cell.floor(None).at(look.start_s)
+        return BEFORE_ALL if look.client is None else cell.floor(look.client).at(look.start_s)
+
+    def _judge(self, look: Look, token: str | None, value: Value) -> Iterator[Fault]:
+        cell = self._cell(token)
+        what = f"{value!r} in {self._name}" if token is None else f"{token!r} {'' if value else 'not '}in {self._name}"
+        writers = cell.writers(value, look.end_s)
+        if not writers and value:
+            refused = cell.refused(value)
+            yield Fault(Kind.UNEXPECTED, look.operation if refused is None else refused, what)
+            return
+        floor = self._floor(cell, look)
+        possible = newer(writers, floor)
+        if not possible:
+            yield self._missed(look, what, floor.operation)
+            return
+        seen = min(possible, key=lambda write: write.start_s)
+        if seen.operation is not None:
+            for known in self._told(cell, look.client):
+                known.learn(look.end_s, seen)
+
+    def _missed(self, look: Look, what: str, operation: int | None) -> Fault:
+        """The effect of the operation is not seen."""
+        return Fault(Kind.LOST, operation, what) if look.is_final else Fault(Kind.STALE, look.operation, what, operation)
+
+    def _repeated(self, look: Look, tokens: tuple[str, ...]) -> Iterator[Fault]:
+        for token, times in Counter(tokens).items():
+            if times > 1 and token not in self._twice:
+                self._twice.add(token)
+                by = self._cell(token).last_write(True).operation
+                yield Fault(Kind.TWICE, look.operation if by is None else by, f"{token!r} {times} times in {self._name}")
+
+    def _count(self, look: Look, count: int) -> Iterator[Fault]:
+        """How many tokens there are: at least those that must be there, at most those that may be."""
+        least = most = ever = 0
+        there, gone = BEFORE_ALL, BEFORE_ALL
+        for cell in self._cells.values():
+            floor = self._floor(cell, look)
+            may_be_there = cell.is_possible(True, look.end_s, floor)
+            may_be_gone = cell.is_possible(False, look.end_s, floor)
+            ever += bool(cell.writers(True, look.end_s))
+            most += may_be_there
+            least += not may_be_gone
+            there = there if may_be_gone else max(there, floor, key=_start)
+            gone = gone if may_be_there else max(gone, floor, key=_start)
+        what = f"{count} in {self._name}, in place of {least if least == most else f'{least} to {most}'}"
+        if count < least:
+            yield self._missed(look, what, there.operation)
+        elif most < count <= ever:
+            yield self._missed(look, what, gone.operation)
+        elif count > ever and not self._twice:
+            self._twice.add(None)
+            by = max((cell.last_write(True) for cell in self._cells.values()), key=_start, default=BEFORE_ALL).operation
+            yield Fault(Kind.TWICE, look.operation if by is None else by, what)
+
+
+def _start(write: Write) -> float:
+    return write.start_s
