@@ -91,6 +91,7 @@ def test_a_phase_is_a_line_of_the_table_and_an_object_of_json() -> None:
         "unexpected": 0,
         "rps": 10.0,
         "p50_ms": 10.0,
+        "p99_ms": 10.0,
         "p99_before_ms": 2.0,
         "p99_during_ms": 10.0,
         "p99_after_ms": None,

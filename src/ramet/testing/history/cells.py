@@ -87,7 +87,17 @@ class Cell:
 
     def last_write(self, value: Value) -> Write:
         """That of the value which started last, if there is any."""
-        return max(self._writes.get(value, ()), key=lambda write: write.start_s, default=BEFORE_ALL)
+        return max(self._writes.get(value, ()), key=start_of, default=BEFORE_ALL)
+
+    @property
+    def first_start_s(self) -> float:
+        """When its first write started; infinity if there is none but what was before all."""
+        starts = [write.start_s for writes in self._writes.values() for write in writes if write is not BEFORE_ALL]
+        return min(starts, default=math.inf)
+
+    def is_settled(self, floor: Write) -> bool:
+        """The floor is its last write, and no other one can come after it: whoever knows of it sees its value from then on."""
+        return all(write is floor or write.end_s < floor.start_s for writes in self._writes.values() for write in writes)
 
     def is_possible(self, value: Value, until_s: float, floor: Write) -> bool:
         return bool(newer(self.writers(value, until_s), floor))
@@ -96,3 +106,8 @@ class Cell:
 def newer(writes: list[Write], floor: Write) -> list[Write]:
     """Those that were not overwritten by the floor for sure."""
     return [write for write in writes if write.end_s >= floor.start_s]
+
+
+def start_of(write: Write) -> float:
+    """For sorting."""
+    return write.start_s

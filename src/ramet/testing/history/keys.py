@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ramet.testing.history.cells import BEFORE_ALL, Cell, Floor, Write, newer
+from ramet.testing.history.cells import BEFORE_ALL, Cell, Floor, Write, newer, start_of
+from ramet.testing.history.counting import Bounds, Counted
 from ramet.testing.history.errors import HistoryRefused
 from ramet.testing.history.findings import Kind, Promise
 from ramet.testing.history.operation import Seen, Some, Value
@@ -51,6 +52,8 @@ class Key:
         self._is_set: bool | None = None
         """None until it is written or looked at."""
         self._looks: list[Look] = []
+        self._counters: dict[str | None, Counted] = {}
+        """By client; None for all together."""
         self._twice: set[str | None] = set()
         """Tokens that were reported; None: a count of all was."""
         if isinstance(first, tuple):
@@ -139,7 +142,7 @@ class Key:
         if not possible:
             yield self._missed(look, what, floor.operation)
             return
-        seen = min(possible, key=lambda write: write.start_s)
+        seen = min(possible, key=start_of)
         if seen.operation is not None:
             for known in self._told(cell, look.client):
                 known.learn(look.end_s, seen)
@@ -157,27 +160,20 @@ class Key:
 
     def _count(self, look: Look, count: int) -> Iterator[Fault]:
         """How many tokens there are: at least those that must be there, at most those that may be."""
-        least = most = ever = 0
-        there, gone = BEFORE_ALL, BEFORE_ALL
-        for cell in self._cells.values():
-            floor = self._floor(cell, look)
-            may_be_there = cell.is_possible(True, look.end_s, floor)
-            may_be_gone = cell.is_possible(False, look.end_s, floor)
-            ever += bool(cell.writers(True, look.end_s))
-            most += may_be_there
-            least += not may_be_gone
-            there = there if may_be_gone else max(there, floor, key=_start)
-            gone = gone if may_be_there else max(gone, floor, key=_start)
+        bounds = self._bounds(look)
+        least, most = bounds.least, bounds.most
         what = f"{count} in {self._name}, in place of {least if least == most else f'{least} to {most}'}"
         if count < least:
-            yield self._missed(look, what, there.operation)
-        elif most < count <= ever:
-            yield self._missed(look, what, gone.operation)
-        elif count > ever and not self._twice:
+            yield self._missed(look, what, bounds.there.operation)
+        elif most < count <= bounds.ever:
+            yield self._missed(look, what, bounds.gone.operation)
+        elif count > bounds.ever and not self._twice:
             self._twice.add(None)
-            by = max((cell.last_write(True) for cell in self._cells.values()), key=_start, default=BEFORE_ALL).operation
+            by = max((cell.last_write(True) for cell in self._cells.values()), key=start_of, default=BEFORE_ALL).operation
             yield Fault(Kind.TWICE, look.operation if by is None else by, what)
 
-
-def _start(write: Write) -> float:
-    return write.start_s
+    def _bounds(self, look: Look) -> Bounds:
+        scope = None if self._promise is Promise.REAL_TIME or look.is_final else look.client
+        if scope not in self._counters:
+            self._counters[scope] = Counted(self._cells.values())
+        return self._counters[scope].bounds(look.end_s, lambda cell: self._floor(cell, look))

@@ -58,6 +58,7 @@ class Phase:
             **{kind.value: getattr(self, kind.value) for kind in Kind},
             "rps": round(self.rps, 1),
             "p50_ms": _rounded(self.p50_ms),
+            "p99_ms": _rounded(self.p99_during_ms),
             "p99_before_ms": _rounded(self.p99_before_ms),
             "p99_during_ms": _rounded(self.p99_during_ms),
             "p99_after_ms": _rounded(self.p99_after_ms),

@@ -85,7 +85,7 @@ class Request:
 
     __slots__ = (
         "_adds", "_client", "_due_s", "_history", "_invoked_s", "_name", "_outcome", "_reads", "_reason", "_removes",
-        "_request_id", "_sets", "_status",
+        "_request_id", "_returned_s", "_sets", "_status",
     )  # fmt: skip
 
     def __init__(
@@ -112,6 +112,11 @@ class Request:
         self._status: int | None = None
         self._reason = ""
         self._reads: dict[str, Seen] = {}
+        self._returned_s: float | None = None
+
+    def answered(self) -> None:
+        """The answer is here: what follows in the block is the client's own work, and not the system's time."""
+        self._returned_s = self._history.clock()
 
     def saw(self, reads: Mapping[str, Seen]) -> None:
         """What the answer shows. Raises HistoryRefused for what neither a register nor a set can be."""
@@ -139,7 +144,7 @@ class Request:
         if error is not None:
             may_have_run = error.may_have_run if isinstance(error, CallError) else True
             self.fail(f"{type(error).__qualname__}: {error}", may_have_run=may_have_run)
-        self._history.end(self, self._history.clock())
+        self._history.end(self, self._history.clock() if self._returned_s is None else self._returned_s)
 
     def as_operation(self, returned_s: float | None) -> Operation:
         """returned_s: None while no answer has come."""
