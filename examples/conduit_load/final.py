@@ -8,7 +8,7 @@ from ramet.testing.history import Seen, Some
 
 
 class FinalState:
-    """keys: all that there may be. Of what no answer shows nothing is said."""
+    """Takes what a `Request` would take."""
 
     def __init__(self) -> None:
         self.state: dict[str, Seen] = {}
@@ -19,7 +19,7 @@ class FinalState:
             self.state[key] = seen if key not in self.state else merged(key, self.state[key], seen)
 
     def over(self, keys: Mapping[str, object]) -> dict[str, Seen]:
-        """For `check`: these keys and all that was seen; `Some()` for those that were not."""
+        """For `check`: all that was seen, and of the other keys nothing."""
         return {**dict.fromkeys(keys, Some()), **self.state}
 
 

@@ -41,6 +41,16 @@ def test_who_has_no_plan_is_due_when_they_begin() -> None:
     assert history.operations[0].kind == "read"
 
 
+def test_what_a_client_does_with_the_answer_is_not_the_system_s_time() -> None:
+    """It may take long to look at, and is part of the block."""
+    history = counting()
+    with history.request("ann", "GET /") as request:
+        request.answered()
+        history.clock()
+        request.saw({"bio": None})
+    assert history.operations[0].returned_s == 1.0
+
+
 @pytest.mark.parametrize(
     ("error", "outcome"),
     [

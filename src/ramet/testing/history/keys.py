@@ -53,7 +53,7 @@ class Key:
         """None until it is written or looked at."""
         self._looks: list[Look] = []
         self._counters: dict[str | None, Counted] = {}
-        """By client; None for all together."""
+        """By client. None for all together, and before that for clients that are not known, of whom nothing is settled."""
         self._twice: set[str | None] = set()
         """Tokens that were reported; None: a count of all was."""
         if isinstance(first, tuple):
