@@ -12,6 +12,8 @@ from conduit_load.memory import PEOPLE_KEY, TAGS_KEY, Article, Person, World
 from ramet.testing.history import Seen, Some, Value
 
 TOPICS = [f"topic-{number}" for number in range(40)]
+PARAGRAPH = "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness. " * 8
+"""All bodies begin with it, and a last line follows that no other has: the version."""
 
 
 class Wrong(Exception):
@@ -124,6 +126,3 @@ class Sight:
         for tag in TOPICS:
             if tag not in seen:
                 self.flag(TAGS_KEY, tag, False)
-
-
-PARAGRAPH = "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness. " * 8

@@ -108,6 +108,8 @@ WRONG: dict[str, tuple[list[Operation], Findings]] = {
         {("stale", "ann 6")},
     ),
     "a value that nobody wrote": ([ann(1, **saw("x"))], {("unexpected", "ann 1")}),
+    "a value that nobody wrote, and is nothing much": ([ann(1, **sets("x")), ann(2, **saw(""))], {("unexpected", "ann 2")}),
+    "the same, as a number": ([ann(1, **sets(1)), ann(2, **saw(0))], {("unexpected", "ann 2")}),
     "a value before anybody asked for it": ([ann(1, **saw("x")), bob(2, **sets("x"))], {("unexpected", "ann 1")}),
     "a value of a request that was refused": (
         [ann(1, **sets("x"), **FAILED), bob(2, **saw("x"))], {("unexpected", "ann 1")},

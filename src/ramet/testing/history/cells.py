@@ -57,12 +57,14 @@ class Floor:
 class Cell:
     """first: what it held before all."""
 
-    __slots__ = ("_floors", "_refused", "_writes")
+    __slots__ = ("_floors", "_refused", "_writes", "settled")
 
     def __init__(self, first: Value) -> None:
         self._writes: dict[Value, list[Write]] = {first: [BEFORE_ALL]}
         self._refused: dict[Value, int] = {}
         self._floors: dict[str | None, Floor] = {}
+        self.settled: dict[str | None, Value] = {}
+        """By whose floor: the value that they see from now on, whatever comes. Others are not in it."""
 
     def write(self, value: Value, write: Write) -> None:
         self._writes.setdefault(value, []).append(write)

@@ -123,35 +123,47 @@ class Key:
         everyone = cell.floor(None)
         return [everyone, cell.floor(client)] if self._promise is Promise.SESSION and client is not None else [everyone]
 
+    def _scope(self, look: Look) -> str | None:
+        """Whose floors count; None for those of all together."""
+        return None if self._promise is Promise.REAL_TIME or look.is_final else look.client
+
     def _floor(self, cell: Cell, look: Look) -> Write:
         """What the looker must know of."""
-        if self._promise is Promise.REAL_TIME or look.is_final:
-            return cell.floor(None).at(look.start_s)
-        return BEFORE_ALL if look.client is None else cell.floor(look.client).at(look.start_s)
+        if look.client is None and self._promise is Promise.SESSION and not look.is_final:
+            return BEFORE_ALL
+        return cell.floor(self._scope(look)).at(look.start_s)
 
     def _judge(self, look: Look, token: str | None, value: Value) -> Iterator[Fault]:
-        cell = self._cell(token)
-        what = f"{value!r} in {self._name}" if token is None else f"{token!r} {'' if value else 'not '}in {self._name}"
+        cell, scope = self._cell(token), self._scope(look)
+        if cell.settled.get(scope, cell) == value:
+            return
         writers = cell.writers(value, look.end_s)
-        if not writers and value:
+        if not writers and value is not (None if token is None else False):
             refused = cell.refused(value)
-            yield Fault(Kind.UNEXPECTED, look.operation if refused is None else refused, what)
+            yield Fault(Kind.UNEXPECTED, look.operation if refused is None else refused, self._what(token, value))
             return
         floor = self._floor(cell, look)
         possible = newer(writers, floor)
         if not possible:
-            yield self._missed(look, what, floor.operation)
+            yield self._missed(look, self._what(token, value), floor.operation)
             return
         seen = min(possible, key=start_of)
-        if seen.operation is not None:
+        if seen is floor and cell.is_settled(floor):
+            cell.settled[scope] = value
+        elif seen.operation is not None:
             for known in self._told(cell, look.client):
                 known.learn(look.end_s, seen)
+
+    def _what(self, token: str | None, value: Value) -> str:
+        return f"{value!r} in {self._name}" if token is None else f"{token!r} {'' if value else 'not '}in {self._name}"
 
     def _missed(self, look: Look, what: str, operation: int | None) -> Fault:
         """The effect of the operation is not seen."""
         return Fault(Kind.LOST, operation, what) if look.is_final else Fault(Kind.STALE, look.operation, what, operation)
 
     def _repeated(self, look: Look, tokens: tuple[str, ...]) -> Iterator[Fault]:
+        if len(set(tokens)) == len(tokens):
+            return
         for token, times in Counter(tokens).items():
             if times > 1 and token not in self._twice:
                 self._twice.add(token)
@@ -173,7 +185,7 @@ class Key:
             yield Fault(Kind.TWICE, look.operation if by is None else by, what)
 
     def _bounds(self, look: Look) -> Bounds:
-        scope = None if self._promise is Promise.REAL_TIME or look.is_final else look.client
+        scope = self._scope(look)
         if scope not in self._counters:
             self._counters[scope] = Counted(self._cells.values())
         return self._counters[scope].bounds(look.end_s, lambda cell: self._floor(cell, look))
