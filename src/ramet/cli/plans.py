@@ -209,7 +209,11 @@ def _tell(told: Told, json_: bool) -> None:
         click.echo("nothing to do: the system is what is wanted already")
         return
     click.secho(told.title, bold=True)
+    said: set[tuple[str, str]] = set()
     for number, line in enumerate(told.lines, 1):
-        click.echo(f"{number:>3}  {line.what}")
-        click.secho(f"     why {line.why}; about {line.takes_s:.1f} s; risk: {line.risk}; undo: {line.undo}", dim=True)
+        click.echo(f"{number:>3}  {line.takes_s:5.1f} s  {line.what}")
+        if (line.kind, line.why) not in said:  # once for each kind of step: four shifts have one reason
+            said.add((line.kind, line.why))
+            click.secho(f"{'':>14}why: {line.why}", dim=True)
+            click.secho(f"{'':>14}risk: {line.risk}; undo: {line.undo}", dim=True)
     click.echo(f"about {told.takes_s:.0f} s; needs {told.needs}")
