@@ -8,8 +8,8 @@ import sys
 import click
 
 from ramet.cli.application import current
-from ramet.errors import ConfigError
 from ramet.operate import files
+from ramet.operate.dev import Development
 
 
 @click.command()
@@ -21,10 +21,6 @@ def dev(port: int) -> None:
     ramet dev
     ramet dev --port 0
     """
-    try:
-        from ramet.operate.dev import Development  # deferred: an extra that the other verbs do without
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"{error.name} is not installed", hint="pip install 'ramet[serve]'") from error
     here = current()
     development = Development(
         here.application,

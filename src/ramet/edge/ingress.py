@@ -18,7 +18,7 @@ from ramet.edge.docs import DOCS_PAGE
 from ramet.edge.endpoints import handler_of
 from ramet.edge.limits import Limits
 from ramet.edge.mounts import Mounted
-from ramet.edge.openapi import Described, openapi
+from ramet.edge.openapi import described, openapi
 from ramet.edge.problems import RenderProblem, render
 from ramet.edge.proxies import TRUSTED, Proxies
 from ramet.edge.routing import Router
@@ -94,16 +94,12 @@ class Ingress:
         if docs:
             self._own |= {"/openapi.json": self._openapi, "/docs": self._docs}
         self._title, self._version = title, version
-        self._described: list[Described] = []
         self._document: bytes | None = None
         self._unmatched: dict[str, Route] = {}
         modules = list(modules)
         for module in modules:
             self._add(module, prefix.rstrip("/"))
-        for module in modules if documented is None else documented:
-            for endpoint in module.endpoints:
-                if endpoint.method != SOCKET_METHOD:
-                    self._described.append(Described(prefix.rstrip("/") + endpoint.path, endpoint))
+        self._described = described(modules if documented is None else documented, prefix.rstrip("/"))
 
     def __repr__(self) -> str:
         return f"<Ingress: {len(self._described)} endpoints, {len(self._mounted)} mounts, {self.in_flight}>"

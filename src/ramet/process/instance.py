@@ -21,7 +21,6 @@ from pathlib import Path
 
 from ramet.calls.ledger import Ledger
 from ramet.calls.runtime import Calls
-from ramet.edge import problems
 from ramet.edge.cors import Cors
 from ramet.edge.ingress import Ingress
 from ramet.edge.server import Server, listen
@@ -36,7 +35,7 @@ from ramet.observe.record import Recorder
 from ramet.process import control
 from ramet.process.databases import Databases
 from ramet.process.identity import identity_of
-from ramet.process.modules import import_function
+from ramet.process.modules import import_render
 from ramet.settings import Settings
 
 logger = logging.getLogger("ramet.process")
@@ -72,7 +71,7 @@ class Instance:
             self.recorder,
             documented=modules.values(),  # one document, whichever service answers
             ready=self.why_not_ready,
-            render=import_function(application.http_problems) if application.http_problems else problems.render,
+            render=import_render(application),
             prefix=application.http_prefix,
             cors=Cors(origins=application.http_cors) if application.http_cors else None,
             title=application.name,
