@@ -1,5 +1,6 @@
 """What most verbs begin with: the application of the current folder, and a name that must be one of those there are."""
 
+import contextlib
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ class Current:
 
     @cached_property
     def modules(self) -> dict[str, Module]:
-        return import_modules(self.application)
+        with contextlib.redirect_stdout(sys.stderr):  # what it prints is talk, and stdout is ours for data
+            return import_modules(self.application)
 
     @property
     def folder(self) -> Folder:

@@ -61,13 +61,14 @@ def make_call(
 
 def find_call(here: Current, name: str) -> Call:
     """Raises ConfigError."""
-    module, dot, _ = name.partition(".")
+    module, dot, bare = name.partition(".")
     check_known("module", module, here.application.modules)
-    calls = {call.contract.qualified: call for call in here.modules[module].calls.values()}
+    calls = here.modules[module].calls
     if not dot:
-        raise ConfigError(f"`{name}` is a module, not a call", hint=f"its calls: {', '.join(calls) or 'none'}")
-    check_known("call", name, calls)
-    return calls[name]
+        listed = ", ".join(f"{module}.{each}" for each in calls)
+        raise ConfigError(f"`{name}` is a module, not a call", hint=f"its calls: {listed or 'none'}")
+    check_known(f"call of `{module}` named", bare, calls)
+    return calls[bare]
 
 
 async def _make(

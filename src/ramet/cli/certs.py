@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from ramet.cli import completing
 from ramet.cli.application import current
 from ramet.cli.groups import Group
 from ramet.errors import ConfigError
@@ -65,7 +66,7 @@ def init(app: str, folder: Path) -> None:
 
 
 @certs.command()
-@click.argument("services", nargs=-1, required=True)
+@click.argument("services", nargs=-1, required=True, shell_complete=completing.services)
 @_app
 @_folder
 def issue(services: tuple[str, ...], app: str, folder: Path) -> None:

@@ -3,6 +3,8 @@
 import click
 from click.shell_completion import get_completion_class
 
+from ramet.cli.groups import Choice
+
 VARIABLE = "_RAMET_COMPLETE"
 """Under which the script asks this command what there is; click's own name for it."""
 SHELLS = ("bash", "zsh", "fish")
@@ -13,7 +15,7 @@ _BASH_NO_SPACE = "\n    if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]]
 
 
 @click.command()
-@click.argument("shell", type=click.Choice(SHELLS))
+@click.argument("shell", type=Choice(SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
     """Print the completion script of SHELL: bash, zsh or fish. It completes verbs and options, and of the application in the

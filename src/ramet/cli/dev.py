@@ -10,10 +10,11 @@ import click
 from ramet.cli.application import current
 from ramet.operate import files
 from ramet.operate.dev import Development
+from ramet.operate.folder import DEV_PORT
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port of HTTP. 0: a free one.")
+@click.option("--port", type=click.IntRange(0, 65535), default=DEV_PORT, show_default=True, help="Port of HTTP. 0: a free one.")
 def dev(port: int) -> None:
     """Run all modules in one process and start it again when a file changes. For development alone.
 

@@ -26,6 +26,14 @@ class Group(click.Group):
         return super().resolve_command(ctx, args)
 
 
+class Choice(click.Choice[str]):
+    """One of a few words."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        hint = did_you_mean(str(value), self.choices)
+        return super().get_invalid_choice_message(value, ctx) + (f" {hint.capitalize()}" if hint else "")
+
+
 class Verb(NamedTuple):
     """purpose: the heading under which `ramet --help` lists it. place: `file:name` below `ramet.cli`."""
 

@@ -20,6 +20,7 @@ VERBS = {
     "completion": Verb(DEVELOP, "completion:completion"),
     "config": Verb(LOOK, "config:config"),
     "dev": Verb(DEVELOP, "dev:dev"),
+    "doctor": Verb(LOOK, "doctor:doctor"),
     "down": Verb(RUN, "up:down"),
     "logs": Verb(LOOK, "status:show_logs"),
     "migrate": Verb(RUN, "migrate:migrate"),

@@ -21,6 +21,8 @@ from ramet.wire import values
 
 DEV_INSTANCE = "dev-1"
 """Name of the one instance of `ramet dev`."""
+DEV_PORT = 8000
+"""Of its HTTP entrance, unless another one is asked for."""
 
 
 class Folder:
