@@ -53,10 +53,15 @@ def make_call(
     here = current()
     found = find_call(here, call)
     if key is not None and not found.contract.once:
-        raise ConfigError(f"{call} is not declared once, so no key keeps it from running again", where=found.contract.where)
+        reason = f"{call} is not declared once, so no key keeps it from running again"
+        raise ConfigError(reason, where=found.contract.where, hint="leave --key out, or declare it once=True")
     values = typed.parse(found.contract, arguments)
     logs.configure(form="plain", level="WARNING")
-    context.exit(asyncio.run(_make(here, found, values, deadline=deadline, key=key, is_compact=json_)))
+    try:
+        code = asyncio.run(_make(here, found, values, deadline=deadline, key=key, is_compact=json_))
+    except asyncio.CancelledError:  # by a signal
+        raise click.Abort from None
+    context.exit(code)
 
 
 def find_call(here: Current, name: str) -> Call:
@@ -76,7 +81,7 @@ async def _make(
 ) -> int:
     task = asyncio.current_task()
     assert task is not None
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     wiring = wired(
         here.application,

@@ -81,12 +81,14 @@ def _value(parameter: Parameter, given: list[_Given]) -> Any:
     if is_scalar(shape) and not is_json:
         return _from_text(parameter, text)
     try:
-        return codec.json_decoder(parameter.annotation)(text.encode())
-    except codec.ValidationError as error:
-        raise _Misfit(_misfits(parameter, codec.decode_any(text.encode()), error, text=False)) from error
+        plain = codec.decode_any(text.encode())
     except DECODE_ERRORS as error:
         as_what = "" if is_json else f" as JSON, since its type is {shapes.signature_of(shape)}"
         raise _Misfit(f"{text!r} cannot be read{as_what}: {error}") from error
+    try:
+        return codec.json_decoder(parameter.annotation)(text.encode())
+    except DECODE_ERRORS as error:
+        raise _Misfit(_misfits(parameter, plain, error, text=False)) from error
 
 
 def _from_text(parameter: Parameter, text: str | list[str]) -> Any:

@@ -194,7 +194,7 @@ def _ports(folder: Folder, running: FleetRecord | None, asked: Sequence[int]) ->
     if running is not None:
         entrance = urlsplit(running.url).port or 0
         addresses = [("HTTP entrance", entrance), *((each.name, int(each.http.rpartition(":")[2])) for each in running.instances)]
-        found = [each for each in found if each.number not in dict(map(reversed, addresses))]
+        found = [each for each in found if each.number not in {number for _, number in addresses}]
         found += [Port(number, what, is_free(number), fleet=True) for what, number in addresses]
     return found
 
