@@ -13,9 +13,8 @@ from dataclasses import dataclass
 CORE = ""
 """In place of an extra, for what is always needed."""
 _ALL = "all"
-_REQUIREMENT = re.compile(
-    r"(?P<name>[A-Za-z0-9._-]+)(?:\[[^]]*\])?\s*(?P<versions>[^;]*?)\s*(?:;.*?extra == '(?P<extra>[\w-]+)')?\s*$"
-)
+_REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(?:\[[^]]*\])?\s*(?P<versions>[^;]*?)\s*(?:;(?P<marker>.*))?$")
+_EXTRA = re.compile(r"extra == '([\w-]+)'")
 _VERSIONS = re.compile(r"(>=|<=|==|!=|<|>)\s*([0-9][0-9.]*)")
 
 
@@ -31,8 +30,13 @@ class Requirement:
 def parse(lines: Iterable[str]) -> list[Requirement]:
     """Lines of `Requires-Dist`, as packaging tools write them. The extra that sums the others up is left out."""
     matches = [match for line in lines if (match := _REQUIREMENT.match(line))]
-    found = [Requirement(match["name"], match["versions"], match["extra"] or CORE) for match in matches]
+    found = [Requirement(match["name"], match["versions"], _extra(match["marker"])) for match in matches]
     return [requirement for requirement in found if requirement.extra != _ALL]
+
+
+def _extra(marker: str | None) -> str:
+    match = _EXTRA.search(marker or "")
+    return match[1] if match else CORE
 
 
 @functools.cache
