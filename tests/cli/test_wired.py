@@ -4,10 +4,13 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
+from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
+from tests.cli.terminal import Terminal
 from tests.cli.test_dev import Dev
 from tests.cli.test_doctor import findings
 from tests.operate.app import Command, request
@@ -81,4 +84,22 @@ def test_with_nothing_running(shop: Command) -> None:
     )
     assert done.stdout == "'LAMP'\n1\n2\n", done.stderr
     assert shop.ok("call", "orders.get", "id=2", "--json") == '{"id":2,"sku":"chair"}\n'
-    assert not list(shop.folder.glob(".ramet/postgres/data/postmaster.pid"))
+    assert not server(shop).exists()
+
+
+def server(shop: Command) -> Path:
+    """There while PostgreSQL runs."""
+    return shop.folder / ".ramet/postgres/data/postmaster.pid"
+
+
+def test_a_terminal_that_is_closed_takes_the_database_with_it(shop: Command) -> None:
+    """SIGHUP, when the window goes: nothing is left behind that nobody watches."""
+    shop.ok("migrate", "up")
+    terminal = Terminal([sys.executable, "-m", "ramet", "shell"], shop.folder)
+    terminal.wait_said(">>> ")
+    assert server(shop).exists()
+    terminal.close()
+    deadline = time.monotonic() + 20
+    while server(shop).exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -11,14 +11,12 @@ from ramet.calls.facade import Call
 from ramet.calls.options import calling
 from ramet.cli import completing
 from ramet.cli.application import Current, check_known, current
+from ramet.cli.wiring import wiring_of
 from ramet.edge import codec
 from ramet.errors import ConfigError
 from ramet.kit.durations import parse_duration_s
 from ramet.model.failure import Failure
-from ramet.observe import logs
 from ramet.operate import arguments as typed
-from ramet.operate.files import settings_of
-from ramet.operate.wiring import wired
 
 FAILED = 1
 
@@ -56,7 +54,6 @@ def make_call(
         reason = f"{call} is not declared once, so no key keeps it from running again"
         raise ConfigError(reason, where=found.contract.where, hint="leave --key out, or declare it once=True")
     values = typed.parse(found.contract, arguments)
-    logs.configure(form="plain", level="WARNING")
     try:
         code = asyncio.run(_make(here, found, values, deadline=deadline, key=key, is_compact=json_))
     except asyncio.CancelledError:  # by a signal
@@ -83,14 +80,7 @@ async def _make(
     assert task is not None
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    wiring = wired(
-        here.application,
-        here.modules,
-        here.folder,
-        settings=settings_of(here.application),
-        report=lambda text: click.echo(text, err=True),
-    )
-    async with wiring:
+    async with wiring_of(here):
         try:
             with calling(deadline=deadline, key=key):
                 if call.contract.streams:

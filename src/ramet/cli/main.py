@@ -36,7 +36,12 @@ verbs = Verbs(
     name="ramet",
     purposes=(DEVELOP, RUN, GROW, LOOK),
     table=VERBS,
-    help="Backends that start as one process and grow into services, replicas and shards, live.",
+    help="""Backends that start as one process and grow into services, replicas and shards, live.
+
+    \b
+    ramet dev            one process, started again when a file changes
+    ramet up --help      what a verb does, with examples
+    """,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 click.version_option(__version__, prog_name="ramet")(verbs)

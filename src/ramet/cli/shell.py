@@ -23,9 +23,7 @@ import click
 
 import ramet
 from ramet.cli.application import Current, current
-from ramet.observe import logs
-from ramet.operate.files import settings_of
-from ramet.operate.wiring import wired
+from ramet.cli.wiring import wiring_of
 from ramet.process.modules import import_face
 
 T = TypeVar("T")
@@ -47,9 +45,8 @@ def shell(context: click.Context) -> None:
     echo 'await orders.get(1)' | ramet shell
     """
     here = current()
-    names: dict[str, Any] = {"__name__": "__console__", "ramet": ramet}
-    names |= {name: import_face(path) for name, path in here.application.modules.items() if here.modules[name]}
-    logs.configure(form="plain", level="WARNING")
+    faces = {name: import_face(here.application.modules[name]) for name in here.modules}
+    names: dict[str, Any] = {"__name__": "__console__", "ramet": ramet, **faces}
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     with _background_loop() as loop, _wired(here, loop) as place:
@@ -109,15 +106,8 @@ def _wait(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
 @contextlib.contextmanager
 def _wired(here: Current, loop: asyncio.AbstractEventLoop) -> Generator[str]:
     stack = AsyncExitStack()
-    wiring = wired(
-        here.application,
-        here.modules,
-        here.folder,
-        settings=settings_of(here.application),
-        report=lambda text: click.echo(text, err=True),
-    )
     try:
-        yield _wait(loop, stack.enter_async_context(wiring))
+        yield _wait(loop, stack.enter_async_context(wiring_of(here)))
     finally:
         _wait(loop, stack.aclose())
 
