@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.shell_completion import get_completion_class
 
+from ramet.cli.completion import NO_SPACE
 from ramet.cli.main import run, verbs
 from tests.cli.terminal import Terminal
 from tests.operate.app import Command
@@ -100,6 +101,9 @@ def test_the_script_is_printed(shell: str, capsys: pytest.CaptureFixture[str]) -
     said = capsys.readouterr()
     assert said.err == ""
     assert f"_RAMET_COMPLETE={shell}_complete" in said.out
+    if shell in NO_SPACE:
+        line, addition = NO_SPACE[shell]
+        assert addition + line in said.out  # click's script still has the line
     assert said.out.endswith("\n")
     assert not said.out.endswith("\n\n")
 
@@ -174,6 +178,10 @@ def test_tab_completes_in_zsh(desk: Command, tmp_path: Path) -> None:
         terminal.type(f"autoload -U compinit; compinit -u; source {script('zsh', tmp_path)}; echo load''ed\n")
         at = terminal.wait_said("loaded")
         terminal.type("ramet up gr\t")
-        terminal.wait_said("ramet up grown", after=at)
+        at = terminal.wait_said("ramet up grown ", after=at)
+        terminal.type("\x15ramet call people.shout ti\t")
+        at = terminal.wait_said("title=", after=at)
+        terminal.type("x")
+        terminal.wait_said("title=x", after=at - len("title="))
     finally:
         terminal.close()

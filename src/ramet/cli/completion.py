@@ -9,9 +9,22 @@ VARIABLE = "_RAMET_COMPLETE"
 """Under which the script asks this command what there is; click's own name for it."""
 SHELLS = ("bash", "zsh", "fish")
 
-_BASH_END = "\n    return 0\n"
-_BASH_NO_SPACE = "\n    if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]]; then compopt -o nospace; fi\n"
-"""A value follows `name=` at once. fish does so by itself."""
+NO_SPACE = {
+    "bash": (
+        "    return 0\n",
+        "    if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]]; then compopt -o nospace; fi\n\n",
+    ),
+    "zsh": (
+        '    if [ -n "$completions" ]; then\n',
+        """\
+    local -a named=(${(M)completions:#*=})
+    completions=(${completions:#*=})
+    compadd -U -S '' -V unsorted -a named
+
+""",
+    ),
+}
+"""Before which line of click's script to put what: a value follows `name=` at once. fish does so by itself."""
 
 
 @click.command()
@@ -29,6 +42,7 @@ def completion(context: click.Context, shell: str) -> None:
     made = get_completion_class(shell)
     assert made is not None, "click knows these three"
     script = made(context.find_root().command, {}, "ramet", VARIABLE).source()
-    if shell == "bash":
-        script = script.replace(_BASH_END, _BASH_NO_SPACE + _BASH_END)
+    if shell in NO_SPACE:
+        line, addition = NO_SPACE[shell]
+        script = script.replace(line, addition + line, 1)
     click.echo(script.strip())
