@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 
 from ramet.cli.groups import Group
 from ramet.cli.main import run, verbs
+from tests.cli import helpdesk
 from tests.operate.app import Command
 
 
@@ -57,10 +59,15 @@ def test_the_help_of_every_verb_shows_two_examples(words: tuple[str, ...]) -> No
 
 
 @pytest.mark.parametrize("words", VERBS, ids=" ".join)
-def test_every_example_is_understood(words: tuple[str, ...], desk: Command) -> None:
+def test_every_example_is_understood(words: tuple[str, ...], empty: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """An option that was renamed, or an argument that is asked for now, would else rot in the help. Nothing is run."""
+    monkeypatch.chdir(empty.folder)
+    Path("ramet.toml").write_text(helpdesk.TOML)
     for example in examples(VERBS[words]):
         for typed in commands(example):
+            for word in typed:
+                if re.fullmatch(r"[\w-]+\.jsonl?", word):
+                    Path(word).touch()  # a file that a verb reads is there
             parse(typed)
 
 

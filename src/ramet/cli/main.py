@@ -15,6 +15,8 @@ COULD_NOT = 2
 DEVELOP, RUN, GROW, LOOK = "Develop", "Run", "Grow", "Look"
 
 VERBS = {
+    "absorb": Verb(GROW, "plans:absorb"),
+    "apply": Verb(GROW, "plans:apply"),
     "call": Verb(DEVELOP, "call:make_call"),
     "certs": Verb(RUN, "certs:certs"),
     "completion": Verb(DEVELOP, "completion:completion"),
@@ -22,10 +24,16 @@ VERBS = {
     "dev": Verb(DEVELOP, "dev:dev"),
     "doctor": Verb(LOOK, "doctor:doctor"),
     "down": Verb(RUN, "up:down"),
+    "extract": Verb(GROW, "plans:extract"),
+    "gate": Verb(LOOK, "gate:gate"),
+    "history": Verb(GROW, "plans:show_history"),
     "logs": Verb(LOOK, "status:show_logs"),
     "migrate": Verb(RUN, "migrate:migrate"),
     "openapi": Verb(DEVELOP, "openapi:show_openapi"),
+    "plan": Verb(GROW, "plans:plan"),
+    "roll": Verb(GROW, "plans:roll"),
     "routes": Verb(DEVELOP, "routes:show_routes"),
+    "scale": Verb(GROW, "plans:scale"),
     "shell": Verb(DEVELOP, "shell:shell"),
     "status": Verb(LOOK, "status:status"),
     "up": Verb(RUN, "up:up"),
