@@ -70,7 +70,6 @@ def test_names_of_the_application_are_offered(line: str, expected: list[str], de
 def test_all_three_shells_are_answered_in_their_protocol(shell: str, desk: Command) -> None:
     """The words are the same."""
     assert ask(shell, "ramet ", desk.folder) == list(verbs.table)
-    assert ask(shell, "ramet up g", desk.folder) == ["grown"]
 
 
 def test_instances_are_offered_by_the_record_of_the_fleet(desk: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
@@ -84,22 +83,14 @@ def test_with_nothing_running(shop: Command) -> None:
     )
     assert done.stdout == "'LAMP'\n1\n2\n", done.stderr
     assert shop.ok("call", "orders.get", "id=2", "--json") == '{"id":2,"sku":"chair"}\n'
-    assert not server(shop).exists()
+    server = shop.folder / ".ramet/postgres/data/postmaster.pid"
+    assert not server.exists()
 
-
-def server(shop: Command) -> Path:
-    """There while PostgreSQL runs."""
-    return shop.folder / ".ramet/postgres/data/postmaster.pid"
-
-
-def test_a_terminal_that_is_closed_takes_the_database_with_it(shop: Command) -> None:
-    """SIGHUP, when the window goes: nothing is left behind that nobody watches."""
-    shop.ok("migrate", "up")
     terminal = Terminal([sys.executable, "-m", "ramet", "shell"], shop.folder)
     terminal.wait_said(">>> ")
-    assert server(shop).exists()
-    terminal.close()
+    assert server.exists()
+    terminal.close()  # SIGHUP, as when the window goes: nothing is left behind that nobody watches
     deadline = time.monotonic() + 20
-    while server(shop).exists():
+    while server.exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)
