@@ -16,7 +16,6 @@ from ramet.engines.identity import identify, write_pidfile
 from ramet.engines.locks import DirectoryLock
 from tests.operate.app import Command
 
-
 NO_ENGINE = '[engines]\npostgres = "path"\n'
 """Of tests that are not about PostgreSQL: none is started where none is on the PATH."""
 APPLICATION = '[app]\nname = "a"\nmodules = ["somewhere"]\n' + NO_ENGINE
