@@ -202,7 +202,7 @@ class Calls:
         here = [self.modules[name] for name in sorted(self.local)]
         offers = [
             (Offer(caller, call.contract.qualified, call.contract.hash), call.contract)
-            for caller, uses in [(module.name, module.uses) for module in here] + [(OUTSIDE.name, frozenset(self.modules))]
+            for caller, uses in [*_uses(here).items(), (OUTSIDE.name, frozenset(self.modules))]
             for used in sorted(uses)
             if used in self.modules  # also what is hosted here: it may be elsewhere as well, while it moves
             for call in self.modules[used].calls.values()
@@ -212,7 +212,7 @@ class Calls:
             service=self.service,
             instance=self.instance,
             version=self.version,
-            uses={module.name: sorted(module.uses) for module in here},
+            uses={name: sorted(uses) for name, uses in _uses(here).items()},
             offers=tuple(offers),
             tls=self._tls,
             here=self.here,
@@ -274,3 +274,8 @@ class Calls:
             states = [endpoint.state for endpoint in group.endpoints]
             for state in ("ready", "connecting", "draining", "ejected"):
                 yield {"module": name, "state": state}, float(states.count(state))
+
+
+def _uses(modules: Iterable[Exposes]) -> dict[str, frozenset[str]]:
+    """What each module may call: what it declares, and itself. A request of its own endpoint may meet it while it moves away."""
+    return {module.name: module.uses | {module.name} for module in modules}

@@ -38,7 +38,7 @@ def plan(running: System, wanted: Wanted, known: Facts) -> Plan:
         steps = roll(running, wanted)
         title = f"{', '.join(sorted(versions))} -> {wanted.version}, {wanted.strategy}"
     if steps:
-        steps.append(Settle(old=running.topology, new=wanted.topology))
+        steps.append(Settle(old=running.topology, new=wanted.topology, why="it is equal to that from here on"))
     needed = facts.needs(states(running, steps), known)
     refuse(facts.shortfalls(needed))
     return Plan(title=title, steps=tuple(steps), needs=needed)
