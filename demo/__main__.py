@@ -6,17 +6,17 @@ import json
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 REPOSITORY = Path(__file__).parent.parent
 sys.path.insert(0, str(REPOSITORY / "examples"))
 
-from conduit_load.load import Load  # noqa: E402  (found by the line above)
+from conduit_load.load import Load, LoadReport  # noqa: E402  (found by the line above)
 from conduit_load.memory import World  # noqa: E402
-from conduit_load.tally import KINDS, Tally  # noqa: E402
 
 from demo.fleet import Conduit, DemoFailed  # noqa: E402
+from ramet.testing import history  # noqa: E402
 
 RESULT = REPOSITORY / "demo.json"
 TOPOLOGIES = ("seed", "grown")
@@ -24,7 +24,8 @@ PEOPLE = 40
 LIMIT_S = 165.0
 """For all together but the last cleaning up: the promise is three minutes."""
 SEED = 2026
-COLUMNS = ("name", "seconds", "requests", *KINDS, "rps", "p50_ms", "p99_ms")
+MAX_TOLD = 20
+"""Findings of a phase that are printed; the counts are of all."""
 
 
 def main() -> int:
@@ -58,7 +59,7 @@ class Demo:
         self._begin = time.monotonic()
         self._conduit = Conduit()
         self._world = World(f"{int(time.time()):x}-")
-        self.phases: list[dict[str, Any]] = []
+        self.phases: list[history.Phase] = []
         self.problems: list[str] = []
 
     def run(self) -> None:
@@ -68,49 +69,40 @@ class Demo:
             url = self._conduit.up(topology)
             instances = [each["instance"] for each in self._conduit.status().get("instances", [])]
             self._say(f"{topology}: {url}, {len(instances)} instance{'s' * (len(instances) != 1)}: {', '.join(instances)}")
-            tally = Tally()
             try:
                 left_s = LIMIT_S - (time.monotonic() - self._begin)
-                asyncio.run(asyncio.wait_for(self._phase(topology, url, tally), left_s))
+                report = asyncio.run(asyncio.wait_for(self._phase(topology, url), left_s))
             except TimeoutError as error:
                 raise DemoFailed(f"{topology}: not done after {LIMIT_S:.0f} s") from error
-            finally:
-                self.phases.append(tally.phase(topology))
-                self.problems += [f"{topology}: {text}" for text in tally.told]
+            self.phases.append(replace(report.total, name=topology))
+            self.problems += [f"{topology}: {finding}" for finding in report.found.findings[:MAX_TOLD]]
             self._say(f"{topology}: ramet down")
             self._conduit.down()
 
-    async def _phase(self, topology: str, url: str, tally: Tally) -> None:
-        load = Load(url, self._world, seed=SEED + len(self.phases))
-        try:
-            if self._world.people:
-                self._say(f"{topology}: is all there that was written before?")
-                await load.audit(tally)
-            else:
-                self._say(f"{topology}: {PEOPLE} people register, publish and follow each other")
-                await load.settle(tally, PEOPLE)
-            self._say(f"{topology}: {self._seconds:.0f} s of load, {self._rate:g} people a second, every answer checked")
-            tally.begin_timing()
-            watch = asyncio.create_task(self._watch(topology, tally))
+    async def _phase(self, topology: str, url: str) -> LoadReport:
+        if self._world.people:
+            self._say(f"{topology}: is all there that was written before?")
+        else:
+            self._say(f"{topology}: {PEOPLE} people register, publish and follow each other")
+        async with Load(url, rate=self._rate, world=self._world, people=PEOPLE, seed=SEED + len(self.phases)) as load:
+            self._say(f"{topology}: {self._seconds:.0f} s of load, {self._rate:g} people a second, every answer recorded")
+            watch = asyncio.create_task(self._watch(topology, load))
             try:
-                seconds = await load.run(tally, rate=self._rate, seconds=self._seconds)
+                await asyncio.sleep(self._seconds)
             finally:
                 watch.cancel()
-            tally.end_timing(seconds)
             self._say(f"{topology}: is all there that was acknowledged? {self._known()}")
-            await load.audit(tally)
-        finally:
-            load.close()
+            return await load.finish()
 
     def _known(self) -> str:
         comments = sum(len(article.comments) for article in self._world.articles)
         return f"{len(self._world.people)} people, {len(self._world.articles)} articles, {comments} comments"
 
-    async def _watch(self, topology: str, tally: Tally) -> None:
+    async def _watch(self, topology: str, load: Load) -> None:
         while True:
             await asyncio.sleep(5.0)
-            found = ", ".join(f"{tally.found[kind]} {kind}" for kind in KINDS)
-            self._say(f"{topology}: {tally.requests} requests, {found}, p99 {tally.percentile_ms(99):.0f} ms")
+            so_far = load.statistics()
+            self._say(f"{topology}: {so_far['requests']} requests, {so_far['failed']} failed, p99 {so_far['p99_ms'] or 0:.0f} ms")
 
     def end(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -121,13 +113,11 @@ class Demo:
 
     def report(self) -> bool:
         """Print the table, write the file; returns whether all is well."""
-        clean = all(not any(phase[kind] for kind in KINDS) and phase["rps"] for phase in self.phases)
+        clean = all(phase.is_clean and phase.requests for phase in self.phases)
         passed = clean and not self.problems and len(self.phases) == len(TOPOLOGIES)
-        RESULT.write_text(json.dumps({"passed": passed, "phases": self.phases, "problems": self.problems}, indent=2) + "\n")
-        rows = [COLUMNS, *([str(phase[column]) for column in COLUMNS] for phase in self.phases)]
-        widths = [max(len(row[index]) for row in rows) for index in range(len(COLUMNS))]
-        for row in rows:
-            sys.stdout.write("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) + "\n")
+        result = {"passed": passed, "phases": [phase.as_dict() for phase in self.phases], "problems": self.problems}
+        RESULT.write_text(json.dumps(result, indent=2) + "\n")
+        sys.stdout.write(f"{history.table(self.phases)}\n")
         for text in self.problems:
             sys.stdout.write(f"{text}\n")
         sys.stdout.write(f"{'passed' if passed else 'FAILED'} after {time.monotonic() - self._begin:.0f} s; see {RESULT.name}\n")
