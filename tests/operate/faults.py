@@ -201,7 +201,9 @@ class Drill:
                 wrong.append(f"{sku}: {count} times, expected {expected}")
         system = await asyncio.to_thread(self.client.system)
         if system.unreachable or any(each.state != "ready" for each in system.instances):
-            wrong.append(f"not ready: {system.unreachable or [each.instance for each in system.instances if each.state != 'ready']}")
+            wrong.append(
+                f"not ready: {system.unreachable or [each.instance for each in system.instances if each.state != 'ready']}"
+            )
         recorded = {each.instance for each in system.instances}
         running = {path.parent.name for path in (self.folder / ".ramet" / "instances").glob("*/pid")}
         if recorded != running:
