@@ -24,6 +24,7 @@ PURPOSES = {
     "postgres": "`ramet up`, `ramet call` and databases",
     "envoy": "`ramet up`",
     "tls": "`ramet certs`",
+    "progress": "the live display of `ramet apply`",
     "pydantic": "pydantic models as parameters and results",
 }
 NEEDED = (extras.CORE, "serve", "postgres", "envoy")
