@@ -198,7 +198,8 @@ class Gone(Exception):
 class Elsewhere:
     """The group of a module's endpoints, as far as it takes to see that a call was sent there."""
 
-    def pick(self, tried: Any = None) -> None:
+    @property
+    def budget(self) -> Any:
         raise Gone
 
 
