@@ -5,7 +5,7 @@ import pytest
 from ramet.model.control import Counters, Served
 from ramet.model.gates.samples import Side
 from ramet.observe import names
-from ramet.operate.sampling import ENOUGH, Reader, SlowLimits, known_errors, slow_limits
+from ramet.operate.sampling import COLD_BUCKETS, ENOUGH, Reader, SlowLimits, known_errors, slow_limits
 
 CALLS = names.CALL_BOUNDS_S
 NONE = SlowLimits()
@@ -74,16 +74,21 @@ def test_slow_are_those_above_the_limit() -> None:
     ("requests", "slow", "limit_s", "why"),
     [
         (ENOUGH - 1, 0, None, "too few to take a p95 from"),
-        (ENOUGH, 0, CALLS[0], "all in the first bucket"),
-        (ENOUGH, 1, CALLS[0], "one of twenty is above the p95"),
+        (ENOUGH, 0, CALLS[COLD_BUCKETS], "all in the first bucket"),
+        (ENOUGH, 1, CALLS[COLD_BUCKETS], "one of twenty is above the p95"),
         (ENOUGH, 2, None, "the p95 is above the last bound: it has none"),
     ],
 )
-def test_the_limit_is_the_p95_of_the_old_side(requests: int, slow: int, limit_s: float | None, why: str) -> None:
-    """As the bound of the histogram above it, over all that it has served."""
-    assert slow_limits([counters(requests, slow=slow)], ["feed"]).calls_s == limit_s, why
+def test_the_limit_is_well_over_the_p95_of_the_old_side(requests: int, slow: int, limit_s: float | None, why: str) -> None:
+    """As a bound of the histogram, over all that it has served, by all its instances together."""
+    assert slow_limits([counters(requests, slow=slow)], ["feed"], None).calls_s == limit_s, why
     half = [counters(requests // 2), counters(requests - requests // 2, slow=slow)]
-    assert slow_limits(half, ["feed"]).calls_s == limit_s, "over all instances together"
+    assert slow_limits(half, ["feed"], None).calls_s == limit_s
+
+
+def test_a_promise_to_users_is_the_limit_where_there_is_one() -> None:
+    """Whatever the old side did."""
+    assert slow_limits([counters(ENOUGH)], ["feed"], 0.25) == SlowLimits(0.25, 0.25)
 
 
 def test_what_the_old_side_ever_raised_is_known() -> None:

@@ -70,6 +70,7 @@ class LiveWorld:
         self._gates = gates
         self._make = keeper
         self._settings = dict(settings)
+        self._down: set[str] = set()
         for name, kept in recorded.instances.items():
             self.keepers[name] = keeper(kept, self.releases[kept.launch.version].python)
 
@@ -126,13 +127,28 @@ class LiveWorld:
     async def tell_envoy(self) -> None:
         await self._envoy.apply(self.envoy_files())
 
+    async def mark(self, instance: str, *, down: bool) -> None:
+        """An instance ended by itself, or is back. Envoy is told at once: connections to it wait in its socket, which is kept for
+        its successor, and nothing else would tell Envoy before its second health check. The last one of a place stays: there
+        waiting is all that one can do."""
+        if down == (instance in self._down) or instance not in self.keepers:
+            return
+        (self._down.add if down else self._down.discard)(instance)
+        await self.tell_envoy()
+
     def envoy_files(self) -> Files:
-        http = {name: keeper.http for name, keeper in self.keepers.items()}
+        down = {name for place in self.system.places for name in self._down_at(place)}
+        http = {name: keeper.http for name, keeper in self.keepers.items() if name not in down}
         return render(
             routes=traffic.routes(self.system, self.releases),
             clusters=traffic.clusters(self.system, http),
             listener=self.listener,
         )
+
+    def _down_at(self, place: str) -> set[str]:
+        """Those of a place that are down, if others are not."""
+        names = {each.instance for each in self.system.at(place)}
+        return names & self._down if names - self._down else set()
 
     # Instances
 
@@ -196,7 +212,7 @@ class LiveWorld:
             service=service_of(place),
             instance=name,
             version=version_of(place),
-            modules=list(modules),
+            modules=[module for module in release.modules if module in modules],  # in the order of the application
             state=str(self._folder.sockets / name),
             databases={module: self._url(module, release) for module in modules if release.modules[module].has_database},
             pool_size=POOL_SIZE,
