@@ -1,5 +1,6 @@
 """docs/concepts/plans.md and controller.md on one fleet: their commands run, and what they print compared."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -37,8 +38,8 @@ def printed_journals() -> dict[str, list[str]]:
 
 
 def steps(shop: Command, *arguments: str) -> str:
-    lines = shop.ok(*arguments, "--dry-run").splitlines()
-    return "".join(f"{found[1]}\n" for line in lines if (found := re.match(r" *\d+  (.*)", line)))
+    told = json.loads(shop.ok(*arguments, "--dry-run", "--json"))
+    return "".join(f"{line['what']}\n" for line in told["lines"])
 
 
 def copies(folder: Path) -> None:
