@@ -55,17 +55,17 @@ async def serve(controller: Controller, stack: AsyncExitStack, *, port: int | No
     if port is not None:
         doors.append(listen("127.0.0.1", port))
         url = f"http://127.0.0.1:{doors[-1].getsockname()[1]}"
+    door = Door(str(path), token, url)
+    file = controller.folder.root / DOOR
+    file.unlink(missing_ok=True)
+    os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
+    write_whole(file, values.encode_json(door))  # before anyone is answered, so that who has an older token finds this one
+    stack.callback(_forget, file)
     for each in doors:
         ingress = Ingress([_module(controller, token)], Recorder(service="controller"), docs=False, public_metrics=False)
         server = Server(ingress, each)
         await server.serve()
         stack.push_async_callback(server.stop, grace_s=1.0)
-    door = Door(str(path), token, url)
-    file = controller.folder.root / DOOR
-    file.unlink(missing_ok=True)
-    os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
-    write_whole(file, values.encode_json(door))
-    stack.callback(_forget, file)
     return door
 
 
