@@ -34,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--ramet-seed", type=int, metavar="N", help="lose the same replies in the placement `wire` again; a failed test names it"
     )
+    group.addoption("--ramet-changed", metavar="REF", help="run only the tests that the changes since this commit can reach")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -43,6 +44,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SESSIONS] = {}
     if config.option.ramet_seed is None:
         config.option.ramet_seed = random.randrange(1_000_000)  # noqa: S311  (repeats a test, guards nothing)
+    if config.option.ramet_changed:
+        from ramet.testing.selection import Selection
+
+        config.pluginmanager.register(Selection(config, config.option.ramet_changed), "ramet-changed")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -143,7 +148,7 @@ def ramet_placement(request: pytest.FixtureRequest) -> Generator[Any]:
     """Where the test runs; its `name` is together, wire or processes."""
     wanted = getattr(request, "param", None)
     if wanted is None:
-        pytest.fail(f"{request.node.nodeid} has not the marker that says where it runs\nhint: {EXAMPLE}", pytrace=False)
+        pytest.fail(f"{request.node.nodeid} lacks the marker that says where it runs\nhint: {EXAMPLE}", pytrace=False)
     from ramet.testing.losses import Losses
     from ramet.testing.running import Placement
 
@@ -153,7 +158,7 @@ def ramet_placement(request: pytest.FixtureRequest) -> Generator[Any]:
         placement.open()
     except RametError as error:
         placement.close()
-        pytest.fail(_text(error), pytrace=False)
+        raise _failed(error) from None
     request.node.stash[_PLACEMENT] = placement
     yield placement
     placement.close()
@@ -188,7 +193,7 @@ def _session(request: pytest.FixtureRequest) -> Any:
             _ = app.modules
             sessions[file] = Session(app)
     except RametError as error:
-        pytest.fail(_text(error), pytrace=False)
+        raise _failed(error) from None
     return sessions[file]
 
 
@@ -202,6 +207,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.failed and placement is not None:
         report.sections += placement.told()
     return report
+
+
+def _failed(error: RametError) -> BaseException:
+    """Without a traceback: it would be that of this plugin."""
+    return pytest.fail.Exception(_text(error), pytrace=False)
 
 
 def _text(error: RametError) -> str:
