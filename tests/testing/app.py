@@ -218,8 +218,9 @@ class Project:
     def run(self, *arguments: str, environment: dict[str, str] | None = None) -> Ran:
         report = self.folder / "report.xml"
         report.unlink(missing_ok=True)
+        others = OTHERS if "-n" in arguments else (*OTHERS, "xdist", "xdist.looponfail")
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", *(f"-pno:{name}" for name in OTHERS), f"--junitxml={report}", *arguments],
+            [sys.executable, "-m", "pytest", "-q", *(f"-pno:{name}" for name in others), f"--junitxml={report}", *arguments],
             cwd=self.folder,
             env={**{name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}, **(environment or {})},
             capture_output=True,

@@ -147,6 +147,8 @@ def why(reached: Reached, changed: Changed) -> str:
     """Why a test is to run; empty where the change cannot reach it."""
     if changed.everything:
         return changed.everything
+    if not (changed.files or changed.modules):
+        return ""
     if reached.doubt:
         return reached.doubt
     if modules := sorted(reached.modules & changed.modules):
