@@ -7,16 +7,19 @@ function scope that are coroutines or async generators run on the same loop, onc
 pytest loads this file in every run, so what is heavy is imported when a test asks for it.
 """
 
+import contextlib
 import functools
 import inspect
 import random
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ramet.errors import RametError
+from ramet.errors import ConfigError, RametError
+from ramet.operate import files
 from ramet.testing.marking import read_marker
 
 MARKER = "ramet"
@@ -35,6 +38,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--ramet-seed", type=int, metavar="N", help="lose the same replies in the placement `wire` again; a failed test names it"
     )
     group.addoption("--ramet-changed", metavar="REF", help="run only the tests that the changes since this commit can reach")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Before any conftest.py, and any test: the application's folder is importable, as it is for `ramet`."""
+    given = [Path(str(name).partition("::")[0]) for name in early_config.known_args_namespace.file_or_dir]
+    here = early_config.invocation_params.dir
+    for start in (early_config.rootpath, here, *(here / path for path in given)):
+        with contextlib.suppress(ConfigError):  # an environment with ramet, and a project without: nothing to do
+            folder = str(files.find(start).parent)
+            if folder not in sys.path:
+                sys.path.insert(0, folder)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -182,7 +197,7 @@ def ramet_fake(ramet_placement: Any) -> Callable[..., Awaitable[Any]]:
 def _session(request: pytest.FixtureRequest) -> Any:
     """The session of the application that the test's file belongs to."""
     # Here: half a second of servers and drivers, for those who have marked tests.
-    from ramet.operate import current, files
+    from ramet.operate import current
     from ramet.testing.session import Session
 
     sessions = request.config.stash[_SESSIONS]
