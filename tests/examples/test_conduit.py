@@ -28,10 +28,10 @@ def conduit(tmp_path: Path) -> Iterator[Command]:
     command.clean()
 
 
-def run_tests(folder: Path, **environment: str) -> str:
+def run_tests(folder: Path, *arguments: str, **environment: str) -> str:
     """In a process of its own, with the folder's own pytest.ini."""
     done = subprocess.run(
-        [sys.executable, "-m", "pytest"],
+        [sys.executable, "-m", "pytest", *arguments],
         cwd=folder,
         env={**os.environ, **environment},
         capture_output=True,
@@ -65,7 +65,7 @@ def test_both_topologies_pass_conduit_s_own_tests_on_the_same_data(conduit: Comm
     """Grown in between, and nothing else changed; then whatever its document allows is thrown at it, and it never says 5xx."""
     for topology in ("seed", "grown"):
         url = conduit.up(topology)
-        run_tests(conduit.folder, CONDUIT_URL=url)
+        run_tests(conduit.folder, "--ignore=tests/test_modules.py", CONDUIT_URL=url)
         if topology == "seed":
             conduit.ok("down")
     told = fuzz(url, conduit.folder)
@@ -74,6 +74,12 @@ def test_both_topologies_pass_conduit_s_own_tests_on_the_same_data(conduit: Comm
     assert int(cases[1]) >= 200, told
     assert {each["state"] for each in conduit.status()["instances"]} == {"ready"}
     conduit.ok("down")
+
+
+def test_conduit_s_modules_work_together_over_the_wire_and_across_processes(conduit: Command) -> None:
+    """By the plugin, with nothing running beside; it starts what it needs, and stops it."""
+    assert "9 passed" in run_tests(conduit.folder, "tests/test_modules.py")
+    assert not (conduit.folder / ".ramet/testing/postgres/data/postmaster.pid").exists()
 
 
 def test_the_load_s_checker_finds_what_is_wrong_and_only_that() -> None:
