@@ -215,14 +215,25 @@ class Project:
         self.folder = folder
         write(folder, files)
 
-    def run(self, *arguments: str, environment: dict[str, str] | None = None) -> Ran:
+    def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
+        """Go on while it runs."""
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        return subprocess.Popen(self._command(*arguments), cwd=self.folder, env=self._environment(), **quiet)
+
+    def _command(self, *arguments: str) -> list[str]:
+        others = OTHERS if "-n" in arguments else (*OTHERS, "xdist", "xdist.looponfail")
+        return [sys.executable, "-m", "pytest", "-q", *(f"-pno:{name}" for name in others), *arguments]
+
+    def _environment(self) -> dict[str, str]:
+        return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+
+    def run(self, *arguments: str) -> Ran:
         report = self.folder / "report.xml"
         report.unlink(missing_ok=True)
-        others = OTHERS if "-n" in arguments else (*OTHERS, "xdist", "xdist.looponfail")
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", *(f"-pno:{name}" for name in others), f"--junitxml={report}", *arguments],
+            self._command(f"--junitxml={report}", *arguments),
             cwd=self.folder,
-            env={**{name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}, **(environment or {})},
+            env=self._environment(),
             capture_output=True,
             text=True,
             timeout=100,

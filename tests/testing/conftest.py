@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.testing.app import Project
+from tests.testing.app import Project, Ran, write
+from tests.testing.suites import FILES, SEED
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +16,10 @@ def project() -> Iterator[Project]:
     folder.chmod(0o755)
     yield Project(folder)
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def ran(project: Project) -> Ran:
+    """The suites, run once: the server and the instances are what costs."""
+    write(project.folder, FILES)
+    return project.run(*FILES, "--ramet-seed", str(SEED))

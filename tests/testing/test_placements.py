@@ -1,118 +1,17 @@
 """One test in three placements: what passes together and breaks apart, and what each placement does to it."""
 
+import time
+
 import pytest
 
+from ramet.engines.identity import identify
+from ramet.testing.losses import Losses
 from tests.testing.app import Project, Ran, write
+from tests.testing.suites import HANGING, SEED
 
 pytestmark = pytest.mark.timeout(120)
 
 ALL = {"together", "wire", "processes"}
-
-SUITE = """
-import asyncio
-import os
-import pytest
-from shop.front import api as front
-from shop.orders import api as orders
-from shop.prices import api as prices
-
-pytestmark = pytest.mark.ramet
-
-
-@pytest.fixture
-async def order():
-    made = await orders.create("made")
-    yield made
-    assert await orders.get(made.id) == made
-
-
-@pytest.fixture
-async def number(order):
-    return order.id
-
-
-async def test_modules_call_each_other():
-    made = await front.order("tea")
-    assert await front.shout(made.id) == "TEA"
-    with pytest.raises(orders.NoOrder):
-        await front.shout(9)
-    assert await front.listed(3) == ["sku-0", "sku-1", "sku-2"]
-
-
-async def test_a_context_variable_reaches_the_callee():
-    assert await front.tenant("acme") == "acme"
-
-
-async def test_a_call_that_is_not_idempotent():
-    assert await front.restock("tea") == 1
-
-
-async def test_a_once_call_runs_once():
-    await orders.pay("tea")
-    assert await orders.count() == 1
-
-
-@pytest.mark.parametrize("turn", [1, 2])
-async def test_rows_and_identities_are_as_at_the_beginning(turn):
-    assert await orders.count() == 0
-    assert (await front.order("tea")).id == 1
-
-
-@pytest.mark.parametrize("turn", [1, 2])
-async def test_rows_of_the_migrations_come_back(turn):
-    assert await orders.restock("rice", 0) == 7
-    await orders.restock("rice", 1)
-
-
-@pytest.mark.parametrize("turn", [1, 2])
-async def test_a_changed_table_comes_back(turn):
-    await orders.add_column()
-    assert (await orders.create("tea")).id == 1
-
-
-async def test_fixtures_run_where_the_test_runs(order, number):
-    assert order.id == number == 1
-
-
-async def test_a_client_for_endpoints(ramet_http, ramet_placement, order):
-    answer = await ramet_http.get("/api/front/1")
-    assert (answer.status, answer.json) == (200, "MADE")
-    assert (await ramet_http.get("/api/orders/1")).json == {"id": 1, "sku": "made"}
-    assert (await ramet_http.post("/api/orders?sku=tea")).status == 201
-    assert (await ramet_http.get("/api/front/9")).status == 404
-    assert (await ramet_http.get("/api/nothing")).status == 404
-    assert (await ramet_http.delete("/api/orders/1")).status == 405
-
-
-async def test_where_a_module_runs(ramet_placement, ramet_app):
-    here = await prices.process() == os.getpid()
-    assert here is (ramet_placement.name != "processes")
-    assert ramet_app.application.name == "shop"
-
-
-class TestInAClass:
-    async def test_of_a_class(self, order):
-        assert order.id == 1
-"""
-
-GROWN = """
-import pytest
-from shop.front import api as front
-from shop.orders import api as orders
-
-
-@pytest.mark.ramet("processes", topology="grown")
-async def test_the_services_of_a_topology():
-    for number in range(1, 9):
-        assert (await front.order("tea")).id == number
-    assert await orders.count() == 8
-"""
-
-
-@pytest.fixture(scope="module")
-def ran(project: Project) -> Ran:
-    write(project.folder, {"tests/test_suite.py": SUITE, "tests/test_grown.py": GROWN})
-    return project.run("tests/test_suite.py", "tests/test_grown.py")
 
 
 @pytest.mark.parametrize(
@@ -151,34 +50,28 @@ def test_a_topology_s_services_run_apart(ran: Ran) -> None:
     assert ran.of("test_the_services_of_a_topology") == {"processes grown": "passed"}, ran.text
 
 
-def test_a_failure_over_the_wire_names_its_seed_and_one_in_processes_its_logs(ran: Ran) -> None:
-    assert "the same ones again: pytest --ramet-seed" in ran.text
-    assert "lost replies:" in ran.text
+def test_the_seed_says_which_replies_are_lost(ran: Ran) -> None:
+    """By it, the test's name, the call and the number of its reply, whatever runs before; so they are the same ones again."""
+    losses = Losses(SEED, "tests/test_losses.py::test_many_reads[wire]")
+    for _ in range(60 + 10):
+        losses.is_next_lost("orders.count")
+    lost = ran.text.partition("lost replies: orders.count #")[2].partition("\n")[0]
+    assert len(lost.split(", ")) >= 2
+    assert ", ".join(losses.lost).startswith(f"orders.count #{lost}")
+    assert f"the same ones again: pytest --ramet-seed {SEED}\n" in ran.text
 
 
-LOSSES = """
-import pytest
-from shop.orders import api as orders
+def test_another_seed_or_test_loses_others_and_never_two_in_a_row() -> None:
+    """Two in a row could be three, and three attempts are all that a call has."""
 
+    def lost(seed: int, test: str) -> list[int]:
+        losses = Losses(seed, test)
+        return [number for number in range(1000) if losses.is_next_lost("a.b")]
 
-@pytest.mark.ramet("wire")
-async def test_many_reads():
-    for _ in range(30):
-        assert await orders.count() == 0
-    pytest.fail("to see what was lost")
-"""
-
-
-def test_the_seed_brings_the_same_losses_again(project: Project) -> None:
-    """And another seed others: with 60 replies and one in ten lost, none is a chance of 2 in 1000."""
-    write(project.folder, {"tests/test_losses.py": LOSSES})
-    lost = []
-    for seed in ("7", "7", "8"):
-        ran = project.run("tests/test_losses.py", "--ramet-seed", seed)
-        assert f"--ramet-seed {seed}\n" in ran.text, ran.text
-        lost.append(next(line for line in ran.text.splitlines() if line.startswith("lost replies: ")))
-    assert lost[0] == lost[1] != lost[2]
-    assert "orders.count #" in lost[0]
+    assert lost(1, "t") == lost(1, "t")
+    assert lost(1, "t") != lost(2, "t") != lost(2, "u")
+    assert 60 < len(lost(1, "t")) < 140
+    assert all(later - earlier > 1 for earlier, later in zip(lost(3, "t"), lost(3, "t")[1:], strict=False))
 
 
 WORKERS = """
@@ -200,6 +93,27 @@ def test_workers_share_the_server_and_not_their_rows(project: Project) -> None:
     assert set(ran.outcomes.values()) == {"passed"}, ran.text
     assert len(ran.outcomes) == 6
     assert not (project.folder / ".ramet/testing/postgres/data/postmaster.pid").exists()
+
+
+def test_what_a_killed_run_left_is_ended_by_the_next(project: Project) -> None:
+    """Its instances, its server's supervision, its rows."""
+    write(project.folder, {"tests/test_hanging.py": HANGING})
+    hanging = project.folder / "hanging"
+    with project.start("tests/test_hanging.py") as killed:
+        until = time.monotonic() + 60
+        while not hanging.exists():
+            assert killed.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.02)  # another process makes it: nothing tells us
+        killed.kill()
+    instance = int(hanging.read_text())
+    assert identify(instance) is not None
+    hanging.unlink()
+    ran = project.run("tests/test_workers.py")
+    assert set(ran.outcomes.values()) == {"passed"}, ran.text
+    assert identify(instance) is None
+    assert not (project.folder / ".ramet/testing/postgres/data/postmaster.pid").exists()
+    assert list((project.folder / ".ramet/testing/processes").iterdir()) == []
 
 
 MISTAKES = [

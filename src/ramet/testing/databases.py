@@ -24,7 +24,7 @@ from ramet.data.address import Address
 from ramet.data.schemas import quote
 from ramet.engines.errors import EngineFailed
 from ramet.engines.identity import identify
-from ramet.engines.postgres import Postgres, StopMode
+from ramet.engines.postgres import Postgres
 from ramet.engines.postgres_settings import PostgresSettings
 from ramet.module import Module
 from ramet.testing import reset
@@ -52,6 +52,7 @@ class TestDatabase:
             source="path" if is_on_path else "wheel",
         )
         self._users: int | None = None
+        self._supervises = False
         self._connection: driver.Driver | None = None
         self.name = f"test_{os.getpid()}"
         self.template = f"template_{self._hash()}"
@@ -85,7 +86,7 @@ class TestDatabase:
                 self._postgres.use_running()
             except EngineFailed:
                 await self._postgres.start()
-                await self._postgres.detach()
+                self._supervises = True
             admin = await self._connect("postgres")
             try:
                 await self._forget_others(admin)
@@ -158,10 +159,20 @@ class TestDatabase:
             admin = await self._connect("postgres")
             await admin.execute(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
             await admin.close()
-        with _held(self._users), contextlib.suppress(BlockingIOError):
-            fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)  # nobody else uses it
-            await self._postgres.start()
-            await self._postgres.stop(StopMode.FAST)
+        # One leaves after the other, each without its lock before it looks for those of others: so the last one finds none.
+        with _held(await asyncio.to_thread(_lock, self._folder / "setup", fcntl.LOCK_EX)):
+            os.close(self._users)
+            self._users = None
+            try:
+                alone = _lock(self._folder / "users", fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if self._supervises:
+                    await self._postgres.detach()
+                return
+            with _held(alone):
+                if not self._supervises:
+                    await self._postgres.start()  # adopts it
+                await self._postgres.stop()
 
     async def _connect(self, database: str) -> driver.Driver:
         return await driver.connect(
