@@ -1,21 +1,17 @@
 """docs/getting-started.md, step by step, as a reader would: its files written, its commands run, what they print compared."""
 
-import os
 import re
 import shutil
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.docs.example import blocks
+from tests.docs.example import follow, steps, write_files
 from tests.operate.app import Command
 
 PAGE = "getting-started.md"
 PORT = "8000"
-_STEP = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 
 
 def comparable(text: str) -> list[str]:
@@ -34,28 +30,13 @@ def free_port() -> str:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the page uses curl")
 def test_the_steps_lead_where_the_page_says(tmp_path: Path) -> None:
     """On another port, since 8000 may be taken here."""
-    for kind in ("toml", "python"):
-        for mark, text, _ in blocks(PAGE, kind):
-            file = tmp_path / mark.removeprefix("file ")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
+    write_files(PAGE, tmp_path)
     port = free_port()
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    steps = [step for _, text, _ in blocks(PAGE, "console") for step in _STEP.findall(text)]
-    assert len(steps) > 10
+    found = steps(PAGE)
+    assert len(found) > 10
     try:
-        for command, printed in steps:
-            done = subprocess.run(
-                command.replace(PORT, port),
-                shell=True,
-                cwd=tmp_path,
-                env=environment,
-                text=True,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=60,
-                check=False,
-            )
-            assert comparable(done.stdout) == comparable(printed.replace(PORT, port)), command
+        for command, printed in found:
+            told = follow(command.replace(PORT, port), tmp_path, {})
+            assert comparable(told) == comparable(printed.replace(PORT, port)), command
     finally:
         Command(tmp_path).clean()

@@ -8,6 +8,8 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.operate import app
+
 TOML = """
 [app]
 name = "shop"
@@ -30,47 +32,14 @@ from contextvars import ContextVar
 TENANT = ContextVar("tenant", default="nobody")
 """
 
-ORDERS = """
+ORDERS = f"""
 from collections.abc import AsyncIterator
-import msgspec
-from ramet import Failure, Module
 from shop.tenant import TENANT
-
-module = Module("orders")
-db = module.database()
-
-
-class Order(msgspec.Struct, frozen=True):
-    id: int
-    sku: str
-
-
-class NoOrder(Failure, status=404):
-    id: int
-
-
-@module.post("/orders", status=201)
-async def create(sku: str) -> Order:
-    return Order(*await db.write().fetchrow("INSERT INTO orders (sku) VALUES ($1) RETURNING id, sku", sku))
-
-
-@module.get("/orders/{id}", raises=[NoOrder])
-async def get(id: int) -> Order:
-    row = await db.read().fetchrow("SELECT id, sku FROM orders WHERE id = $1", id)
-    if row is None:
-        raise NoOrder(id)
-    return Order(*row)
-
+{app.ORDERS}
 
 @module.expose(idempotent=True)
-async def count() -> int:
+async def total() -> int:
     return await db.read().fetchval("SELECT count(*) FROM orders")
-
-
-@module.expose(once=True)
-async def pay(sku: str) -> int:
-    async with db.write() as tx:
-        return await tx.fetchval("INSERT INTO orders (sku) VALUES ($1) RETURNING id", sku)
 
 
 @module.expose(idempotent=True)
@@ -91,7 +60,7 @@ async def tenant() -> str:
 @module.expose
 async def skus(*, upto: int) -> AsyncIterator[str]:
     for number in range(upto):
-        yield f"sku-{number}"
+        yield f"sku-{{number}}"
 """
 
 FRONT = """

@@ -41,12 +41,12 @@ async def test_a_call_that_is_not_idempotent():
 
 async def test_a_once_call_runs_once():
     await orders.pay("tea")
-    assert await orders.count() == 1
+    assert await orders.total() == 1
 
 
 @pytest.mark.parametrize("turn", [1, 2])
 async def test_rows_and_identities_are_as_at_the_beginning(turn):
-    assert await orders.count() == 0
+    assert await orders.total() == 0
     assert (await front.order("tea")).id == 1
 
 
@@ -97,7 +97,7 @@ from shop.orders import api as orders
 async def test_the_services_of_a_topology():
     for number in range(1, 9):
         assert (await front.order("tea")).id == number
-    assert await orders.count() == 8
+    assert await orders.total() == 8
 """
 
 LOSSES = """
@@ -108,7 +108,7 @@ from shop.orders import api as orders
 @pytest.mark.ramet("wire")
 async def test_many_reads():
     for _ in range(30):
-        assert await orders.count() == 0
+        assert await orders.total() == 0
     pytest.fail("to see what was lost")
 """
 
@@ -180,18 +180,18 @@ async def test_an_error_of_a_stream(ramet_fake):
 
 
 async def test_the_rest_of_the_module_is_real(ramet_fake):
-    await ramet_fake(orders.count, 9)
-    assert await orders.count() == 9
+    await ramet_fake(orders.total, 9)
+    assert await orders.total() == 9
     assert (await front.order("tea")).id == 1
     assert await front.shout(1) == "TEA"
 
 
 async def test_the_inner_of_two_counts():
-    async with fake(orders.count, 1):
-        async with fake(orders.count, 2):
-            assert await orders.count() == 2
-        assert await orders.count() == 1
-    assert await orders.count() == 0
+    async with fake(orders.total, 1):
+        async with fake(orders.total, 2):
+            assert await orders.total() == 2
+        assert await orders.total() == 1
+    assert await orders.total() == 0
 
 
 async def test_its_own_endpoint_is_real(ramet_fake, ramet_http):
@@ -201,7 +201,7 @@ async def test_its_own_endpoint_is_real(ramet_fake, ramet_http):
 
 
 async def test_refused_wrong_result(ramet_fake):
-    await ramet_fake(orders.count, "many")
+    await ramet_fake(orders.total, "many")
 
 
 async def test_refused_wrong_items(ramet_fake):
@@ -237,7 +237,7 @@ from shop.orders import api as orders
 
 @pytest.mark.ramet("processes", topology="seed")
 async def test_in_one_service(ramet_fake):
-    await ramet_fake(orders.count, 9)
+    await ramet_fake(orders.total, 9)
 """
 
 OUTSIDE = """
@@ -248,7 +248,7 @@ from shop.orders import api as orders
 
 def test_outside():
     async def main():
-        async with fake(orders.count, 9):
+        async with fake(orders.total, 9):
             pass
 
     asyncio.run(main())

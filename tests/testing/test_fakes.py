@@ -21,7 +21,7 @@ GOOD = [
     "test_its_own_endpoint_is_real",
 ]
 REFUSED = [
-    ("test_refused_wrong_result", "the fake of orders.count answers what its contract does not allow"),
+    ("test_refused_wrong_result", "the fake of orders.total answers what its contract does not allow"),
     ("test_refused_wrong_items", "the fake of orders.skus answers what its contract does not allow"),
     ("test_refused_no_items", "orders.skus streams, and 1 is no list of items"),
     ("test_refused_other_parameters", "cannot stand for orders.create(sku): missing a required argument: 'name'"),

@@ -54,10 +54,10 @@ def test_the_seed_says_which_replies_are_lost(ran: Ran) -> None:
     """By it, the test's name, the call and the number of its reply, whatever runs before; so they are the same ones again."""
     losses = Losses(SEED, "tests/test_losses.py::test_many_reads[wire]")
     for _ in range(60 + 10):
-        losses.is_next_lost("orders.count")
-    lost = ran.text.partition("lost replies: orders.count #")[2].partition("\n")[0]
+        losses.is_next_lost("orders.total")
+    lost = ran.text.partition("lost replies: orders.total #")[2].partition("\n")[0]
     assert len(lost.split(", ")) >= 2
-    assert ", ".join(losses.lost).startswith(f"orders.count #{lost}")
+    assert ", ".join(losses.lost).startswith(f"orders.total #{lost}")
     assert f"the same ones again: pytest --ramet-seed {SEED}\n" in ran.text
 
 
