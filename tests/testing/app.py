@@ -175,7 +175,7 @@ class Ran:
         }
 
 
-OTHERS = ("schemathesis", "hypothesispytest", "anyio", "timeout")
+OTHERS = ("schemathesis", "hypothesispytest", "anyio", "asyncio", "timeout")
 """Plugins of this repository's own tests, which take seconds to load."""
 
 
@@ -190,7 +190,8 @@ class Project:
         return subprocess.Popen(self._command(*arguments), cwd=self.folder, env=self._environment(), **quiet)
 
     def _command(self, *arguments: str) -> list[str]:
-        others = OTHERS if "-n" in arguments else (*OTHERS, "xdist", "xdist.looponfail")
+        wanted = {name for name in OTHERS for each in arguments if each.startswith(f"--{name}")}
+        others = {*OTHERS} - wanted if "-n" in arguments else {*OTHERS, "xdist", "xdist.looponfail"} - wanted
         return [sys.executable, "-m", "pytest", "-q", *(f"-pno:{name}" for name in others), *arguments]
 
     def _environment(self) -> dict[str, str]:

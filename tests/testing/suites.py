@@ -270,6 +270,41 @@ async def test_hanging():
     await asyncio.Event().wait()
 """
 
+MIXED = """
+import asyncio
+import pytest
+from shop.orders import api as orders
+
+
+@pytest.fixture
+async def made():
+    order = await orders.create("made")
+    yield order
+    assert await orders.get(order.id) == order
+
+
+@pytest.fixture
+async def number():
+    await asyncio.sleep(0)
+    return 1
+
+
+@pytest.mark.ramet("together")
+async def test_ours(made, number):
+    assert made.id == number
+
+
+@pytest.mark.ramet("together")
+class TestOurs:
+    async def test_in_a_class(self, made):
+        assert made.id == 1
+
+
+async def test_theirs(number):
+    await asyncio.sleep(0)
+    assert number == 1
+"""
+
 FILES = {
     "tests/test_placed.py": PLACED,
     "tests/test_grown.py": GROWN,

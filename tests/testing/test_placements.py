@@ -7,7 +7,7 @@ import pytest
 from ramet.engines.identity import identify
 from ramet.testing.losses import Losses
 from tests.testing.app import Project, Ran, write
-from tests.testing.suites import HANGING, SEED
+from tests.testing.suites import HANGING, MIXED, SEED
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -93,6 +93,16 @@ def test_workers_share_the_server_and_not_their_rows(project: Project) -> None:
     assert set(ran.outcomes.values()) == {"passed"}, ran.text
     assert len(ran.outcomes) == 6
     assert not (project.folder / ".ramet/testing/postgres/data/postmaster.pid").exists()
+
+
+def test_plugins_that_run_coroutines_too_are_not_in_the_way(project: Project) -> None:
+    """pytest-asyncio takes every coroutine that it finds, in its mode `auto`: those with the marker it does not find."""
+    write(project.folder, {"tests/test_mixed.py": MIXED})
+    loop_scope = ("-o", "asyncio_default_fixture_loop_scope=function")
+    ran = project.run("tests/test_mixed.py", "--asyncio-mode=auto", *loop_scope)
+    assert ran.outcomes == {"test_ours[together]": "passed", "test_in_a_class[together]": "passed", "test_theirs": "passed"}, (
+        ran.text
+    )
 
 
 def test_what_a_killed_run_left_is_ended_by_the_next(project: Project) -> None:

@@ -82,11 +82,6 @@ async def connect(made: TestDatabase) -> driver.Driver:
     return await driver.connect(made.urls()["depot"], timeout_s=10, server_settings=settings)
 
 
-async def undone(made: TestDatabase) -> None:
-    made.is_fresh = False
-    await made.reset()
-
-
 WRITES = [
     ("INSERT INTO things (kind) VALUES ('game'), ('game')", "rows and their identities"),
     ("UPDATE kinds SET name = 'toy' WHERE name = 'game'", "a row of a migration is changed"),
@@ -116,12 +111,12 @@ def test_whatever_was_written_is_undone_without_a_new_database(database: Callabl
             before = await connection.fetchval(LOOK)
             for statement, reason in WRITES:
                 await connection.execute(statement)
-                await undone(made)
+                await made.reset()
                 assert await connection.fetchval(LOOK) == before, reason
                 assert await connection.fetchval("SELECT count(*) FROM ramet_once") == 0, reason
                 drawn = "WITH made AS (INSERT INTO things (kind) VALUES ('game') RETURNING id) SELECT id, nextval('numbers') FROM made"
                 assert tuple((await connection.fetch(drawn))[0]) == (2, 1), reason
-                await undone(made)
+                await made.reset()
             assert await connection.fetchval("SELECT pg_relation_size('kinds')") < 100_000
             assert await connection.fetchval("SELECT oid FROM pg_database WHERE datname = current_database()") == oid
 
@@ -160,11 +155,11 @@ def test_a_changed_schema_means_a_new_copy(database: Callable[[], TestDatabase],
             tables = "SELECT string_agg(relname || relnatts, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'depot'::regnamespace"
             before = await connection.fetchval(tables)
             await connection.execute(statement)
-            await undone(made)
+            await made.reset()
             again = await connect(made)
             assert await again.fetchval(tables) == before
             await again.execute("CREATE TEMPORARY TABLE mine (a int); INSERT INTO mine VALUES (1)")
-            await undone(made)
+            await made.reset()
             assert await again.fetchval("SELECT count(*) FROM mine") == 1, "a temporary table is no change"
             await again.close()
 
@@ -178,7 +173,7 @@ def test_a_lock_that_somebody_left_behind_does_not_stop_the_next_test(database: 
         async with opened(database()) as (made, connection):
             await connection.execute("INSERT INTO things (kind) VALUES ('game')")
             await connection.execute("BEGIN; LOCK TABLE things")
-            await undone(made)
+            await made.reset()
             again = await connect(made)
             assert await again.fetchval("SELECT count(*) FROM things") == 1
             await again.close()

@@ -56,8 +56,6 @@ class TestDatabase:
         self._connection: driver.Driver | None = None
         self.name = f"test_{os.getpid()}"
         self.template = f"template_{self._hash()}"
-        self.is_fresh = True
-        """Nothing has used it since it was made."""
 
     def __repr__(self) -> str:
         return f"<TestDatabase {self.name} of {self.template}>"
@@ -121,16 +119,12 @@ class TestDatabase:
         await self._provision(self.name)  # a copy has the schemas, and not the right to connect
         self._connection = await self._connect(self.name)
         await reset.begin(self._connection)
-        self.is_fresh = True
 
     async def reset(self) -> None:
         """As after the migrations, whoever has written what and whoever is still connected."""
-        if self.is_fresh:
-            return
         assert self._connection is not None, "open comes first"
         try:
             if await reset.reset(self._connection):
-                self.is_fresh = True
                 return
             await self._connection.close()
         except (driver.PostgresError, driver.InterfaceError, OSError):

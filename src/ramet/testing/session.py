@@ -43,7 +43,6 @@ class Session:
             self._begin()
         if self._database is not None:
             self._background.run(self._database.reset())
-            self._database.is_fresh = False
         if wanted.placement == PROCESSES:
             self.instances(wanted).mark_logs()
 
