@@ -35,12 +35,14 @@ def test_of(module: str) -> str:
 test_of.__test__ = False  # type: ignore[attr-defined]
 
 FILES = {
-    "ramet.toml": '[app]\nname = "shop"\nmodules = ["shop.accounts", "shop.articles", "shop.feed", "shop.prices", "shop.untested"]\n',
+    "ramet.toml": '[app]\nname = "shop"\nmodules = ["shop.accounts", "shop.articles", "shop.feed", "shop.prices", "shop.untested"]\n'
+    '[http]\nproblems = "shop.problems:render"\n',
     "pytest.ini": "[pytest]\npythonpath = .\n",
     ".gitignore": ".ramet/\n__pycache__/\n.pytest_cache/\nreport.xml\n",
     "README.md": "# Shop\n",
     "shop/__init__.py": "",
     "shop/money.py": "ONE = 1\n",
+    "shop/problems.py": "def render(): ...\n",
     "shop/accounts/__init__.py": "",
     "shop/accounts/api.py": face("accounts", also="from shop import money"),
     "shop/accounts/handlers.py": "LOADED = True\n",
@@ -128,6 +130,8 @@ CHANGES = [
         "a file that is gone",
     ),
     (append("shop/money.py"), {"accounts", "articles", "feed", "http", "patched", COMPUTED}, "a file beside the modules"),
+    (append("shop/__init__.py"), ALL - {"helped", "alone"}, "a package that runs before each of its modules"),
+    (append("shop/problems.py"), {"http", COMPUTED}, "what ramet.toml names"),
     (append("tests/helpers.py"), {"helped", COMPUTED}, "a helper of tests"),
     (append("tests/test_alone.py"), {"alone", COMPUTED}, "a test"),
     (append("shop/untested/api.py"), {"http", COMPUTED}, "a module without a test of its own"),
@@ -149,9 +153,32 @@ def test_only_tests_that_the_change_can_reach_are_run(shop: Project, change: Cal
 def test_it_says_what_changed_and_how_many_tests_are_left_out_and_why(shop: Project) -> None:
     append("shop/articles/api.py")(shop.folder)
     _, text = selected(shop)
-    assert "ramet: 1 files changed since main, in articles, which feed can reach: 5 tests run, 4 are left out" in text
+    assert "ramet: 1 file changed since main, in articles, which feed can reach: 5 tests run, 4 are left out" in text
     left = "accounts.py (1), test_alone.py (1), test_helped.py (1), test_prices.py (1)"
     assert f"ramet: left out, since they reach nothing that changed: test_{left}" in text
+
+
+def test_with_v_it_says_of_each_file_why_it_is_run(shop: Project) -> None:
+    append("shop/feed/api.py")(shop.folder)
+    ran = shop.run("-v", "-v", "--collect-only", "--ramet-changed", "main")
+    for told in (
+        "run: test_feed.py: it reaches feed",
+        "run: test_http.py by HTTP: it reaches feed",
+        "run: test_computed.py: test_computed.py: line 1 has importlib",
+    ):
+        assert f"ramet: {told}\n" in ran.text, ran.text
+
+
+def test_what_is_behind_a_link_is_a_doubt(shop: Project) -> None:
+    """git names the link and not what it leads to, or the other way round."""
+    (shop.folder / "tests/linked.py").symlink_to(shop.folder / "shop/prices/api.py")
+    write(shop.folder, {"tests/test_linked.py": "import linked\n\ndef test_it(): ...\n"})
+    git(shop.folder, "add", "-A")
+    git(shop.folder, "commit", "-q", "-m", "linked")
+    append("tests/test_alone.py")(shop.folder)
+    found, text = selected(shop, "HEAD")
+    git(shop.folder, "reset", "-q", "--hard", "HEAD~1")
+    assert found == {"alone", "linked", COMPUTED}, text
 
 
 def test_a_test_that_starts_the_application_stays_with_every_change_of_a_module(shop: Project) -> None:
@@ -175,7 +202,7 @@ def test_commits_since_the_reference_count_and_workers_select_alike(shop: Projec
     assert ran.code == 0, ran.text
     assert sorted(ran.outcomes) == ["test_it", "test_it[together]"], ran.text
     assert "3 passed" in ran.text
-    assert "ramet: 1 files changed since main, in prices: 3 tests run, 6 are left out" in ran.text
+    assert "ramet: 1 file changed since main, in prices: 3 tests run, 6 are left out" in ran.text
 
 
 def test_a_reference_that_git_does_not_know_is_an_error(shop: Project) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from ramet import Module
 from ramet.data import driver
-from ramet.testing.databases import TestDatabase
+from ramet.testing.databases import SessionDatabase
 from tests.testing.app import Project, write
 
 MIGRATION = '''
@@ -56,16 +56,16 @@ SELECT (SELECT array_agg(kinds ORDER BY name)::text FROM kinds) || (SELECT array
 
 
 @pytest.fixture(scope="module")
-def database(project: Project) -> Callable[[], TestDatabase]:
+def database(project: Project) -> Callable[[], SessionDatabase]:
     write(project.folder, {"depot/__init__.py": "", "depot/migrations/versions/0001_all.py": MIGRATION})
     sys.path.insert(0, str(project.folder))
     module = Module("depot")
     module.database()
-    return lambda: TestDatabase(project.folder / ".ramet/testing", [module], {"depot": "depot"}, is_on_path=False)
+    return lambda: SessionDatabase(project.folder / ".ramet/testing", [module], {"depot": "depot"}, is_on_path=False)
 
 
 @asynccontextmanager
-async def opened(made: TestDatabase) -> AsyncIterator[tuple[TestDatabase, driver.Driver]]:
+async def opened(made: SessionDatabase) -> AsyncIterator[tuple[SessionDatabase, driver.Driver]]:
     """With a connection of the module's own role."""
     await made.open()
     try:
@@ -77,7 +77,7 @@ async def opened(made: TestDatabase) -> AsyncIterator[tuple[TestDatabase, driver
         await made.close()
 
 
-async def connect(made: TestDatabase) -> driver.Driver:
+async def connect(made: SessionDatabase) -> driver.Driver:
     settings = {"search_path": "depot", "default_transaction_read_only": "off"}
     return await driver.connect(made.urls()["depot"], timeout_s=10, server_settings=settings)
 
@@ -102,7 +102,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(work, 40))
 
 
-def test_whatever_was_written_is_undone_without_a_new_database(database: Callable[[], TestDatabase]) -> None:
+def test_whatever_was_written_is_undone_without_a_new_database(database: Callable[[], SessionDatabase]) -> None:
     """Each write is followed by a reset and a look; the connections stay open, as those of instances do."""
 
     async def main() -> None:
@@ -123,7 +123,7 @@ def test_whatever_was_written_is_undone_without_a_new_database(database: Callabl
     run(main())
 
 
-def test_writers_do_not_wait_for_each_other_because_writes_are_noted(database: Callable[[], TestDatabase]) -> None:
+def test_writers_do_not_wait_for_each_other_because_writes_are_noted(database: Callable[[], SessionDatabase]) -> None:
     """Two transactions that write to the same two tables, in the other order: without the notes they would not meet."""
 
     async def main() -> None:
@@ -147,7 +147,7 @@ def test_writers_do_not_wait_for_each_other_because_writes_are_noted(database: C
         "DROP TABLE parts",
     ],
 )
-def test_a_changed_schema_means_a_new_copy(database: Callable[[], TestDatabase], statement: str) -> None:
+def test_a_changed_schema_means_a_new_copy(database: Callable[[], SessionDatabase], statement: str) -> None:
     """What its connections notice: they are closed."""
 
     async def main() -> None:
@@ -166,7 +166,7 @@ def test_a_changed_schema_means_a_new_copy(database: Callable[[], TestDatabase],
     run(main())
 
 
-def test_a_lock_that_somebody_left_behind_does_not_stop_the_next_test(database: Callable[[], TestDatabase]) -> None:
+def test_a_lock_that_somebody_left_behind_does_not_stop_the_next_test(database: Callable[[], SessionDatabase]) -> None:
     """Its holder is cut off, with a new copy."""
 
     async def main() -> None:
@@ -182,7 +182,7 @@ def test_a_lock_that_somebody_left_behind_does_not_stop_the_next_test(database: 
 
 
 def test_other_migrations_make_another_template_and_the_old_one_is_dropped(
-    database: Callable[[], TestDatabase], project: Project
+    database: Callable[[], SessionDatabase], project: Project
 ) -> None:
     """Its name is the hash of what it was made of."""
 

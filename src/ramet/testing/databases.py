@@ -36,10 +36,8 @@ FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", 
 """What a crash of this machine would lose is made again. Statements and locks are the same."""
 
 
-class TestDatabase:
+class SessionDatabase:
     """The copy of this process. modules: those of the application that have a database. packages: module -> import path."""
-
-    __test__ = False  # no test class, whatever its name
 
     def __init__(self, folder: Path, modules: Sequence[Module], packages: Mapping[str, str], *, is_on_path: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o711)
@@ -58,7 +56,7 @@ class TestDatabase:
         self.template = f"template_{self._hash()}"
 
     def __repr__(self) -> str:
-        return f"<TestDatabase {self.name} of {self.template}>"
+        return f"<SessionDatabase {self.name} of {self.template}>"
 
     def _hash(self) -> str:
         """Of all that makes the template what it is."""

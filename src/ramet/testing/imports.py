@@ -12,12 +12,15 @@ from dataclasses import dataclass
 _PROCESSES = {"subprocess", "multiprocessing", "runpy", "pkgutil", "zipimport", "imp"}
 _DYNAMIC = {"__import__", "import_module", "importorskip", "find_spec", "spec_from_file_location", "entry_points", "exec", "eval",
             "create_subprocess_exec", "create_subprocess_shell", "ProcessPoolExecutor", "system", "popen", "execv", "execve",
-            "spawnv", "runpytest", "runpytest_subprocess", "runpytest_inprocess", "inline_run"}  # fmt: skip
+            "spawnv", "runpytest", "runpytest_subprocess", "runpytest_inprocess", "inline_run", "getfixturevalue"}  # fmt: skip
 """Functions by their last name: `importlib.import_module`, `os.system`."""
 _BY_NAME = {"__import__", "import_module", "importorskip"}
 """Those that are an ordinary import when they are given a text."""
 _PATCHES = {"patch", "setattr", "delattr"}
 """Those that import by a text too, which is no doubt as long as it is not computed."""
+_COMPUTED = (ast.JoinedStr, ast.BinOp)
+_HARMLESS = {"metadata", "resources"}
+"""Of importlib."""
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
@@ -34,7 +37,7 @@ class Imports:
     doubt: str = ""
 
 
-def read_imports(source: str) -> Imports:
+def read_imports(source: str | bytes) -> Imports:
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError) as error:
@@ -45,8 +48,8 @@ def read_imports(source: str) -> Imports:
         each for node in nodes if isinstance(node, ast.ImportFrom) and node.level for each in _relative(node)
     )
     uses = dict.fromkeys(name for node in nodes for name in _declared_uses(node) or ())
-    doubts = [f"line {getattr(node, 'lineno', 1)} has {doubt}" for node in nodes if (doubt := _doubt(node))]
-    doubts += [f"it imports {name}" for name in names if name.partition(".")[0] in _PROCESSES]
+    harmless = {id(node.func) for node in nodes if isinstance(node, ast.Call) and _imports_by_text(node)}
+    doubts = [doubt for node in nodes if id(node) not in harmless and (doubt := _doubt(node))]
     return Imports(tuple(names), tuple(relative), tuple(uses), doubts[0] if doubts else "")
 
 
@@ -69,20 +72,36 @@ def _relative(node: ast.ImportFrom) -> Iterable[tuple[int, str]]:
     return [(node.level, base), *((node.level, f"{base}.{alias.name}".lstrip(".")) for alias in node.names)]
 
 
+def _imports_by_text(call: ast.Call) -> bool:
+    is_text = bool(call.args) and isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str)
+    return is_text and _last_name(call.func) in _BY_NAME
+
+
 def _doubt(node: ast.AST) -> str:
+    """Why a file with this in it may import anything. A mention is enough: what is named can be called by another name."""
+    at = f"line {getattr(node, 'lineno', 1)} has"
     match node:
-        case ast.Call(func=func, args=[ast.Constant(value=str()), *_]) if _last_name(func) in _BY_NAME:
-            return ""
-        case ast.Call(func=func) if (name := _last_name(func)) in _DYNAMIC:
-            return f"{name}(...)"
-        case ast.Call(func=func, args=[ast.JoinedStr() | ast.BinOp(), *_]) if (name := _last_name(func)) in _PATCHES:
-            return f"{name}(...) with a name that is computed"
+        case ast.Import() | ast.ImportFrom():
+            return next((f"{at} {name}" for name in _names(node) if _is_doubtful(name)), "")
         case ast.Attribute(attr="modules", value=ast.Name(id="sys")):
-            return "sys.modules"
+            return f"{at} sys.modules"
+        case ast.Name(id=name) | ast.Attribute(attr=name) if name in _DYNAMIC:
+            return f"{at} {name}"
+        case ast.Call(func=func, args=[first, *_]) if _last_name(func) in _PATCHES and isinstance(first, _COMPUTED):
+            return f"{at} {_last_name(func)}(...) with a name that is computed"
         case ast.Call() if _declared_uses(node) is None:
-            return "a Module(...) whose `uses` is more than a list of texts"
+            return f"{at} a Module(...) whose `uses` is more than a list of texts"
         case _:
             return ""
+
+
+def _is_doubtful(name: str) -> bool:
+    top, _, rest = name.partition(".")
+    return (
+        top in _PROCESSES
+        or (top == "importlib" and rest.partition(".")[0] not in _HARMLESS)
+        or name.rpartition(".")[2] in _DYNAMIC
+    )
 
 
 def _last_name(node: ast.expr) -> str:

@@ -79,13 +79,13 @@ class Graph:
     def __post_init__(self) -> None:
         self._of_module.update({package.module: package for package in self.packages})
 
-    def reached_by(self, test: Path, *, plugins: Iterable[str] = (), modules: Iterable[str] = ()) -> Reached:
-        """plugins, modules: further ones that the test reaches without an import in its file."""
+    def reached_by(self, test: Path, *, names: Iterable[str] = (), modules: Iterable[str] = ()) -> Reached:
+        """names, modules: of what the test reaches without an import in its file."""
         seen: set[Path] = set()
         entered: set[str] = set()
         doubt = ""
         pending = [test, *self._conftests(test)]
-        for name in plugins:
+        for name in names:
             pending += self._resolve(name)
         waiting = list(modules)
         while pending or waiting:
@@ -104,6 +104,7 @@ class Graph:
                 continue
             if imports.doubt and not doubt:
                 doubt = f"{path.name}: {imports.doubt}"
+            pending += self._package_of(path)
             waiting += [used for used in imports.uses if owner is not None and used in self._of_module]
             pending += self._imported(path, imports)
         return Reached(frozenset(seen), frozenset(entered), doubt)
@@ -113,6 +114,12 @@ class Graph:
             return ()
         entered.add(module)
         return self.python_files(self._of_module[module].path)
+
+    def _package_of(self, path: Path) -> Iterator[Path]:
+        """The `__init__.py` that runs before a file is imported; it has one before itself."""
+        folder = path.parent.parent if path.name == "__init__.py" else path.parent
+        if self.exists(folder / "__init__.py"):
+            yield folder / "__init__.py"
 
     def _conftests(self, test: Path) -> Iterator[Path]:
         for folder in test.parents:
@@ -131,16 +138,18 @@ class Graph:
     def _resolve(self, name: str) -> Iterator[Path]:
         """All files that an import of the name may run, from every root: which one comes first is not asked."""
         for root in self.roots:
-            yield from self._below(root, name.split("."))
+            yield from self._inside(root, name.split("."))
 
-    def _below(self, folder: Path, parts: Sequence[str]) -> Iterator[Path]:
-        for candidate in (folder / "__init__.py", *(() if parts else (folder.with_suffix(".py"),))):
-            if self.exists(candidate):
-                yield candidate
+    def _below(self, package: Path, parts: Sequence[str]) -> Iterator[Path]:
+        if self.exists(package / "__init__.py"):
+            yield package / "__init__.py"
         if parts:
-            if self.exists(file := folder / f"{parts[0]}.py"):
-                yield file
-            yield from self._below(folder / parts[0], parts[1:])
+            yield from self._inside(package, parts)
+
+    def _inside(self, folder: Path, parts: Sequence[str]) -> Iterator[Path]:
+        if self.exists(file := folder / f"{parts[0]}.py"):
+            yield file
+        yield from self._below(folder / parts[0], parts[1:])
 
 
 def why(reached: Reached, changed: Changed) -> str:

@@ -4,6 +4,7 @@ Changes are those of the working tree against REF, files that git does not know 
 marker is always kept where a module changed: that the whole application still imports and migrates is what its start shows.
 """
 
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -34,12 +35,14 @@ class Selection:
         self._ref = ref
         self._sources = Sources(config)
         self._is_all_left = False
+        self._reasons: dict[str, str] = {}
         self.told: list[str] = []
 
     @pytest.hookimpl(trylast=True)  # what other plugins leave
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         top, paths = changed_paths(self._config.rootpath, self._ref)
-        packages = list(self._packages(items))
+        applications = list(self._applications(items))
+        packages = [package for file in applications for package in packages_of(file)]
         changed = classify(paths, packages)
         graph = Graph(
             roots=self._roots(top, items, packages),
@@ -48,7 +51,7 @@ class Selection:
             exists=lambda path: path in paths or self._sources.exists(path),
             python_files=self._sources.python_files,
         )
-        kept, left = self._divide(items, graph, changed)
+        kept, left = self._divide(items, graph, changed, applications)
         if left:
             self._is_all_left = not kept
             items[:] = kept
@@ -56,41 +59,44 @@ class Selection:
         self._sources.save()
         self._tell(paths, packages, changed, kept, left)
 
-    def _divide(self, items: list[pytest.Item], graph: Graph, changed: Changed) -> tuple[list[pytest.Item], list[pytest.Item]]:
+    def _divide(
+        self, items: list[pytest.Item], graph: Graph, changed: Changed, applications: list[Path]
+    ) -> tuple[list[pytest.Item], list[pytest.Item]]:
         plugins = [name for name in self._config.getoption("plugins", None) or () if not name.startswith("no:")]
         everything = [package.module for package in graph.packages]
+        named = [files.load(file).http_problems.partition(":")[0] for file in applications]
         reached: dict[tuple[Path, bool], Reached] = {}
         kept: list[pytest.Item] = []
         left: list[pytest.Item] = []
         for item in items:
-            key = (item.path, not _TOUCHES_ALL.isdisjoint(getattr(item, "fixturenames", ())))
+            path = item.path.resolve()
+            key = (path, not _TOUCHES_ALL.isdisjoint(getattr(item, "fixturenames", ())))
             if key not in reached:
-                reached[key] = graph.reached_by(item.path, plugins=plugins, modules=everything if key[1] else ())
-            (kept if why(reached[key], changed) else left).append(item)
+                names = [*plugins, *filter(None, named)] if key[1] else plugins
+                reached[key] = graph.reached_by(path, names=names, modules=everything if key[1] else ())
+            reason = why(reached[key], changed)
+            (kept if reason else left).append(item)
+            if reason:
+                self._reasons[f"{item.path.name}{' by HTTP' if key[1] else ''}"] = reason
         if changed.modules and not any(map(_is_marked, kept)) and (first := next(filter(_is_marked, left), None)):
             left.remove(first)
             kept.append(first)
+            self._reasons[first.name] = "one that starts the application is always run"
         return kept, left
 
-    def _packages(self, items: Iterable[pytest.Item]) -> Iterator[Package]:
-        """The modules of the applications that the tests belong to."""
-        seen: set[Path] = set()
+    def _applications(self, items: Iterable[pytest.Item]) -> Iterable[Path]:
+        """The ramet.toml of each that the tests belong to."""
+        found: dict[Path, None] = {}
         for folder in dict.fromkeys(item.path.parent for item in items):
-            try:
-                file = files.find(folder)
-            except ConfigError:
-                continue
-            if file not in seen:
-                seen.add(file)
-                for name, path in files.load(file).modules.items():
-                    place = file.parent.joinpath(*path.split("."))
-                    yield Package(name, place if place.is_dir() else place.with_suffix(".py"))
+            with contextlib.suppress(ConfigError):  # a test of no application: its imports still tell what it reaches
+                found[files.find(folder)] = None
+        return found
 
     def _roots(self, top: Path, items: Iterable[pytest.Item], packages: Iterable[Package]) -> list[Path]:
         """Where absolute names are looked for: the entries of sys.path in the repository, but for a virtual environment in it,
         and the tests' own folders."""
         on_path = [Path(entry or ".").resolve() for entry in sys.path]
-        beside = [item.path.parent for item in items]
+        beside = [item.path.resolve().parent for item in items]
         above = [folder for package in packages for folder in package.path.parents]
         inside = [folder for folder in (*on_path, *beside, *above) if folder == top or top in folder.parents]
         return [folder for folder in dict.fromkeys(inside) if "site-packages" not in folder.parts]
@@ -98,7 +104,7 @@ class Selection:
     def _tell(
         self, paths: frozenset[Path], packages: list[Package], changed: Changed, kept: list[pytest.Item], left: list[pytest.Item]
     ) -> None:
-        line = f"{len(paths)} files changed since {self._ref}"
+        line = f"{len(paths)} file{'' if len(paths) == 1 else 's'} changed since {self._ref}"
         if changed.everything:
             self.told.append(f"{line}: all tests run, because {changed.everything}")
             return
@@ -112,6 +118,8 @@ class Selection:
         if by_file:
             told = ", ".join(f"{name} ({count})" for name, count in sorted(by_file.items()))
             self.told.append(f"left out, since they reach nothing that changed: {told}")
+        if self._config.option.verbose > 0:
+            self.told += [f"run: {name}: {reason}" for name, reason in sorted(self._reasons.items())]
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self._is_all_left and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
@@ -132,6 +140,13 @@ class Selection:
 
 def _is_marked(item: pytest.Item) -> bool:
     return item.get_closest_marker("ramet") is not None
+
+
+def packages_of(file: Path) -> Iterator[Package]:
+    """The modules of an application. Raises ConfigError."""
+    for name, path in files.load(file).modules.items():
+        place = file.parent.joinpath(*path.split("."))
+        yield Package(name, place if place.is_dir() else place.with_suffix(".py"))
 
 
 def changed_paths(folder: Path, ref: str) -> tuple[Path, frozenset[Path]]:
@@ -186,15 +201,17 @@ class Sources:
         return self._known[path]
 
     def _read(self, path: Path) -> Imports | None:
+        if path.resolve() != path:
+            return Imports((), doubt="it is behind a symbolic link")
         try:
             content = path.read_bytes()
-            key = hashlib.blake2b(content, digest_size=12).hexdigest()
-            kept = self._cached.get(str(path))
-            if kept is not None and kept[0] == key:
-                return Imports(tuple(kept[1]), tuple((dots, name) for dots, name in kept[2]), tuple(kept[3]), kept[4])
-            found = read_imports(content.decode())
-        except (OSError, UnicodeDecodeError):
-            return None
+        except FileNotFoundError:
+            return None  # deleted
+        key = hashlib.blake2b(content, digest_size=12).hexdigest()
+        kept = self._cached.get(str(path))
+        if kept is not None and kept[0] == key:
+            return Imports(tuple(kept[1]), tuple((dots, name) for dots, name in kept[2]), tuple(kept[3]), kept[4])
+        found = read_imports(content)
         self._cached[str(path)] = (key, found.names, found.relative, found.uses, found.doubt)
         self._fresh = True
         return found

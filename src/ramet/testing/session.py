@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from ramet.engines.identity import identify
+from ramet.errors import RametError
 from ramet.kit.near import did_you_mean
 from ramet.module import Module
 from ramet.operate.current import Current
@@ -13,7 +14,7 @@ from ramet.operate.folder import Folder
 from ramet.operate.leftovers import end_instances
 from ramet.testing import placements
 from ramet.testing.background import Background
-from ramet.testing.databases import TestDatabase
+from ramet.testing.databases import SessionDatabase
 from ramet.testing.errors import PlacementRefused
 from ramet.testing.http import Http, served_here, to_instances
 from ramet.testing.instances import Instances, apart
@@ -30,15 +31,26 @@ class Session:
         self._root = app.folder.root / "testing"
         self._folder = Folder(self._root / "processes" / str(os.getpid()))
         self._background = Background()
-        self._database: TestDatabase | None = None
+        self._database: SessionDatabase | None = None
         self._instances: dict[str | None, Instances] = {}
         self._is_begun = False
+        self._broken: dict[Wanted, RametError] = {}
+        """What could not be started: not tried again for each test."""
 
     def __repr__(self) -> str:
         return f"<Session of {self.app.application.name}: {self._database}, {len(self._instances)} layouts in processes>"
 
     def prepare(self, wanted: Wanted) -> None:
         """Start what the test needs and put the data back to its beginning. Raises what keeps a part from starting."""
+        if (broken := self._broken.get(wanted)) is not None:
+            raise broken
+        try:
+            self._prepare(wanted)
+        except RametError as error:
+            self._broken[wanted] = error
+            raise
+
+    def _prepare(self, wanted: Wanted) -> None:
         if not self._is_begun:
             self._begin()
         if self._database is not None:
@@ -54,9 +66,9 @@ class Session:
             self._database = self._open_database(with_data)
         self._is_begun = True
 
-    def _open_database(self, with_data: list[Module]) -> TestDatabase:
+    def _open_database(self, with_data: list[Module]) -> SessionDatabase:
         application = self.app.application
-        database = TestDatabase(self._root, with_data, application.modules, is_on_path=application.postgres == "path")
+        database = SessionDatabase(self._root, with_data, application.modules, is_on_path=application.postgres == "path")
         try:
             self._background.run(database.open())
         except BaseException:
