@@ -49,8 +49,8 @@ async def test_a_follower_s_feed_has_the_article_with_what_all_modules_know(slug
 
 
 async def test_an_article_is_deleted_though_its_favorites_cannot_be(slug: str, writer: str, ramet_fake: Any) -> None:
-    """They are left behind unseen, which is better than an article that cannot be deleted."""
-    asked = await ramet_fake(social.forget_article, DOWN)
+    """They are left behind unseen, for the schedule to find, which is better than an article that cannot be deleted."""
+    asked = await ramet_fake(social.forget_articles, DOWN)
     await articles.delete_article(slug, writer)
     with pytest.raises(NotFound):
         await articles.get_article(slug)

@@ -9,7 +9,9 @@ import click
 from ramet.cli.certs import certs
 from ramet.cli.config import config
 from ramet.cli.dev import dev
+from ramet.cli.gate import gate
 from ramet.cli.migrate import migrate
+from ramet.cli.plans import absorb, apply, extract, plan, roll, scale, show_history
 from ramet.cli.status import show_logs, status
 from ramet.cli.up import down, up
 from ramet.errors import InternalError, RametError
@@ -35,7 +37,24 @@ def verbs() -> None:
     """Backends that start as one process and grow into services, replicas and shards, live."""
 
 
-for verb in (dev, up, down, status, show_logs, migrate, config, certs):
+for verb in (
+    dev,
+    up,
+    down,
+    status,
+    show_logs,
+    migrate,
+    gate,
+    plan,
+    apply,
+    extract,
+    absorb,
+    scale,
+    roll,
+    show_history,
+    config,
+    certs,
+):
     verbs.add_command(verb)
 
 

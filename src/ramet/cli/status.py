@@ -49,12 +49,21 @@ def _print(record: FleetRecord, found: list[Status | str], running: bool) -> Non
             click.echo(f"  {known.name:<14} {click.style('unreachable', fg='red')}  {each}")
             continue
         state = click.style(f"{each.state:<9}", fg="green" if each.state == "ready" else "yellow")
-        since = datetime.fromtimestamp(each.started, UTC).astimezone().strftime("%H:%M:%S")
+        since = _clock(each.started)
         memory = each.memory_bytes / 2**20
         load = f"{each.requests_in_flight} requests, {each.calls_in_flight} calls"
         click.echo(
             f"  {known.name:<14} {state} {', '.join(each.modules):<36} {memory:4.0f} MB  {load}  since {since}  {each.why}"
         )
+        for schedule in each.schedules:
+            last = f"last at {_clock(schedule.last_run_at)}" if schedule.last_run_at else "not yet run here"
+            failed = f", {schedule.failed} failed" if schedule.failed else ""
+            error = click.style(f"  {schedule.last_error}", fg="red") if schedule.last_error else ""
+            click.echo(f"  {'':<14} runs {schedule.module}.{schedule.name}: {schedule.runs} times{failed}, {last}{error}")
+
+
+def _clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%H:%M:%S")
 
 
 @click.command("logs")

@@ -18,6 +18,7 @@ from ramet.engines.files import write_whole
 from ramet.engines.identity import identify, write_pidfile
 from ramet.engines.locks import DirectoryLock
 from ramet.model.launch import Launch
+from ramet.model.routing import Owner, RoutingTable
 from ramet.model.topology import Application
 from ramet.module import Module
 from ramet.operate.databases import DatabaseServer
@@ -52,6 +53,7 @@ class Development:
         self._databases = DatabaseServer(
             application, modules.values(), folder, lambda change: report(f"{change.name}: {change.status.value}")
         )
+        self._table = RoutingTable(1, {})
         self._port = port
         self._socket: socket.socket | None = None
 
@@ -74,6 +76,9 @@ class Development:
             if self._databases.is_needed:
                 await self._databases.start()
                 await self._migrate()
+            # All modules, also those that have no schedule yet: the next change may bring one.
+            epochs = await self._databases.reserve(self._application.modules)
+            self._table = RoutingTable(1, {}, owners={name: Owner(NAME, epoch) for name, epoch in epochs.items()})
             await self._serve()
         finally:
             await self._databases.stop()
@@ -128,6 +133,7 @@ class Development:
         assert self._socket is not None, "it is opened by `run`"
         state = self._folder.sockets / NAME
         state.mkdir(mode=0o700, exist_ok=True)
+        write_whole(state / "routing.json", values.encode_json(self._table))
         launch = Launch(
             application=str(self._file),
             service="dev",

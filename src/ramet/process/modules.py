@@ -13,7 +13,7 @@ from ramet.model.topology import Application
 from ramet.module import Module
 
 FACE = "api"
-OTHERS = ("handlers",)
+OTHERS = ("handlers", "schedules")
 """Files of a package that are imported beside its face, where they exist: they declare things by being imported."""
 
 

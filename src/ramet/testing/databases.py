@@ -60,7 +60,7 @@ class SessionDatabase:
 
     def _hash(self) -> str:
         """Of all that makes the template what it is."""
-        digest = hashlib.sha256(f"{__version__}\0{claims.LEDGER_TABLE}\0{reset.VERSION}".encode())
+        digest = hashlib.sha256(f"{__version__}\0{claims.LEDGER_TABLE}\0{claims.OWNER_TABLES}\0{reset.VERSION}".encode())
         for name, folder in self._histories.items():
             digest.update(f"\0{name}".encode())
             for file in sorted(folder.rglob("*.py")):
