@@ -3,6 +3,7 @@
 Not here: anything that runs a call, opens a connection or serves a request.
 """
 
+import inspect
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, overload
@@ -212,7 +213,11 @@ class Module:
         its response begins.
         """
         deadline_s = None if deadline is None else parse_duration_s(deadline)
-        self.mounts.append(http.mount_of(self.name, app, prefix, wsgi=wsgi, deadline_s=deadline_s, max_body_bytes=max_body_bytes))
+        caller = inspect.currentframe()
+        caller = caller and caller.f_back
+        where = f"{caller.f_code.co_filename}:{caller.f_lineno}" if caller else ""
+        made = http.mount_of(self.name, app, prefix, wsgi=wsgi, deadline_s=deadline_s, max_body_bytes=max_body_bytes, where=where)
+        self.mounts.append(made)
 
     def every(self, period: str | float, *, deadline: str | float = DEFAULT_DEADLINE_S) -> Callable[[F], F]:
         """Run a function without parameters again and again, on the one instance that owns the module's schedules.

@@ -163,7 +163,7 @@ def write_files(page: str, folder: Path) -> None:
 
 def steps(page: str) -> list[tuple[str, str]]:
     """(command, what it prints) of a page's consoles, in order."""
-    return [step for _, text, _ in blocks(page, "console") for step in _STEP.findall(text)]
+    return [step for mark, text, _ in blocks(page, "console") if mark != "no-run" for step in _STEP.findall(text)]
 
 
 def follow(command: str, folder: Path, environment: dict[str, str]) -> str:

@@ -120,6 +120,7 @@ class Mount(msgspec.Struct, frozen=True, kw_only=True):
     is_wsgi: bool
     deadline_s: float | None = None
     max_body_bytes: int | None = None
+    where: str = ""
 
 
 class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,6 +209,7 @@ def mount_of(
     wsgi: bool | None = None,
     deadline_s: float | None = None,
     max_body_bytes: int | None = None,
+    where: str = "",
 ) -> Mount:
     """wsgi: None to see it from the application: what is not a coroutine function is WSGI. Raises DeclarationError."""
     prefix = prefix.rstrip("/")
@@ -216,7 +218,15 @@ def mount_of(
     if not callable(app):
         raise DeclarationError(f"{module}: {app!r} is no application", hint="mount the ASGI or WSGI object itself")
     is_wsgi = not _is_coroutine_function(app) if wsgi is None else wsgi
-    return Mount(module=module, prefix=prefix, app=app, is_wsgi=is_wsgi, deadline_s=deadline_s, max_body_bytes=max_body_bytes)
+    return Mount(
+        module=module,
+        prefix=prefix,
+        app=app,
+        is_wsgi=is_wsgi,
+        deadline_s=deadline_s,
+        max_body_bytes=max_body_bytes,
+        where=where,
+    )
 
 
 def needs_request(function: Callable[..., Any]) -> bool:

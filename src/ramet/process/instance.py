@@ -24,7 +24,6 @@ from pathlib import Path
 
 from ramet.calls.ledger import Ledger
 from ramet.calls.runtime import Calls
-from ramet.edge import problems
 from ramet.edge.cors import Cors
 from ramet.edge.ingress import Ingress
 from ramet.edge.server import Server, listen
@@ -40,7 +39,7 @@ from ramet.process import control
 from ramet.process.counting import count
 from ramet.process.databases import Databases
 from ramet.process.identity import identity_of
-from ramet.process.modules import import_function
+from ramet.process.modules import import_render
 from ramet.process.schedules import Schedules
 from ramet.settings import Settings
 
@@ -82,7 +81,7 @@ class Instance:
             self.recorder,
             documented=modules.values(),  # one document, whichever service answers
             ready=self.why_not_ready,
-            render=import_function(application.http_problems) if application.http_problems else problems.render,
+            render=import_render(application),
             prefix=application.http_prefix,
             cors=Cors(origins=application.http_cors) if application.http_cors else None,
             title=application.name,
