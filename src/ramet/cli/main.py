@@ -7,8 +7,10 @@ from typing import Any
 import click
 
 from ramet.cli.certs import certs
+from ramet.cli.check import check
 from ramet.cli.config import config
 from ramet.cli.dev import dev
+from ramet.cli.explain import explain
 from ramet.cli.migrate import migrate
 from ramet.cli.status import show_logs, status
 from ramet.cli.up import down, up
@@ -35,7 +37,7 @@ def verbs() -> None:
     """Backends that start as one process and grow into services, replicas and shards, live."""
 
 
-for verb in (dev, up, down, status, show_logs, migrate, config, certs):
+for verb in (dev, up, down, status, show_logs, migrate, check, explain, config, certs):
     verbs.add_command(verb)
 
 

@@ -1,0 +1,95 @@
+"""RM606 and RM608: layers and forbidden imports, on grimp's graph of all files."""
+
+import copy
+from collections.abc import Iterator
+
+import grimp
+from grimp.exceptions import InvalidImportExpression, InvalidModuleExpression, NoSuchContainer
+
+from ramet.check import graph, rules
+from ramet.check.contracts import Contract, Forbidden, Layers
+from ramet.check.findings import Finding
+from ramet.check.project import Project
+from ramet.check.rules import Rule
+
+
+def find(project: Project) -> Iterator[Finding]:
+    graphs: dict[bool, grimp.ImportGraph] = {}
+    for contract in project.contracts:
+        if contract.with_typing not in graphs:
+            graphs[contract.with_typing] = graph.of_files(project, with_typing=contract.with_typing)
+        imports = _without_ignored(graphs[contract.with_typing], contract)
+        match contract:
+            case Layers():
+                yield from _layers(project, imports, contract)
+            case Forbidden():
+                yield from _forbidden(project, imports, contract)
+            case _:
+                raise AssertionError(contract)
+
+
+def _without_ignored(imports: grimp.ImportGraph, contract: Contract) -> grimp.ImportGraph:
+    if not contract.ignored:
+        return imports
+    rest = copy.deepcopy(imports)
+    for expression in contract.ignored:
+        try:
+            found = rest.find_matching_direct_imports(expression)
+        except InvalidImportExpression:
+            continue  # import-linter itself says so, and better
+        for each in found:
+            rest.remove_import(importer=each["importer"], imported=each["imported"])
+    return rest
+
+
+def _layers(project: Project, imports: grimp.ImportGraph, contract: Layers) -> Iterator[Finding]:
+    rows = [(tuple(name for name in row.packages if name in imports.modules), row.are_independent) for row in contract.rows]
+    layers = [grimp.Layer(*names, independent=independent) for names, independent in rows if names]
+    try:
+        illegal = imports.find_illegal_dependencies_for_layers(layers)
+    except NoSuchContainer:
+        return
+    for each in sorted(illegal, key=lambda each: (each.importer, each.imported)):
+        yield from _along(project, imports, contract, rules.LAYER, each.importer, each.imported)
+
+
+def _forbidden(project: Project, imports: grimp.ImportGraph, contract: Forbidden) -> Iterator[Finding]:
+    for source, target in contract.pairs:
+        for importer in _matching(imports, source):
+            for imported in _matching(imports, target):
+                if importer != imported:
+                    yield from _along(project, imports, contract, rules.FORBIDDEN, importer, imported)
+
+
+def _matching(imports: grimp.ImportGraph, name: str) -> list[str]:
+    if "*" not in name:
+        return [name] if name in imports.modules else []
+    try:
+        return sorted(imports.find_matching_modules(name))
+    except InvalidModuleExpression:
+        return []
+
+
+def _along(
+    project: Project, imports: grimp.ImportGraph, contract: Contract, rule: Rule, importer: str, imported: str
+) -> Iterator[Finding]:
+    """The shortest way that there must not be, told at its first import."""
+    if importer.startswith(f"{imported}.") or imported.startswith(f"{importer}."):
+        return  # a package and what is in it
+    chain = list(imports.find_shortest_chain(importer, imported, as_packages=True) or ())
+    if not chain or (len(chain) > 2 and not contract.with_indirect):
+        return
+    file = project.files.get(chain[0])
+    if file is None:
+        return
+    details = imports.get_import_details(importer=chain[0], imported=chain[1])
+    line = min((each["line_number"] for each in details), default=1)
+    way = f" by way of {', '.join(chain[1:-1])}" if len(chain) > 2 else ""
+    yield Finding(
+        rule,
+        file.shown,
+        line,
+        f"{importer} imports {chain[-1]}{way}, against `{contract.name}` of {contract.source}",
+        f"{rule.change[0].lower()}{rule.change[1:].rstrip('.')}",
+        f"{importer} -> {imported}: {contract.name}",
+    )
