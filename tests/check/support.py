@@ -29,12 +29,12 @@ def conduit(folder: Path) -> Path:
 def check_application(folder: Path) -> Report:
     file = folder / "ramet.toml"
     opened = opening.of_application(files.load(file), file, cached=False)
-    return running.report(opened.project, opened.lines, folder / running.ACCEPTED)
+    return running.report(opened, folder / running.ACCEPTED)
 
 
 def check_package(given: str, here: Path) -> Report:
     opened = opening.of_package(given, here, cached=False)
-    return running.report(opened.project, opened.lines, here / running.ACCEPTED)
+    return running.report(opened, here / running.ACCEPTED)
 
 
 def told(report: Report) -> list[str]:

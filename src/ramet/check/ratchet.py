@@ -8,7 +8,7 @@ new. It only tightens: what is gone is told, and forgotten by the next `--accept
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -63,7 +63,7 @@ def save(path: Path, findings: Iterable[Finding]) -> None:
     part.replace(path)
 
 
-def sort(findings: Sequence[Finding], accepted: dict[str, int]) -> Sorted:
+def sort(findings: Sequence[Finding], accepted: Mapping[str, int]) -> Sorted:
     left = dict(accepted)
     new: list[Finding] = []
     known: list[Finding] = []

@@ -1,10 +1,11 @@
 """From a folder to a report: find the files, read them, ask every rule, waive, and compare with what is accepted."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ramet.check import boundaries, cycles, declared, ratchet, state, tables, transactions, unread, uses, waiving
 from ramet.check.findings import Finding, order
+from ramet.check.opening import Opened
 from ramet.check.project import Project
 from ramet.check.report import Report
 
@@ -23,21 +24,27 @@ RULES: tuple[Callable[[Project], Iterator[Finding]], ...] = (
 """One a family. A new one is a new file and a line here."""
 
 
-def report(project: Project, lines: int, accepted_file: Path) -> Report:
+def report(opened: Opened, accepted_file: Path) -> Report:
     """Raises ConfigError for a damaged file of accepted findings."""
-    found, waived = waiving.waive(project, [finding for rule in RULES for finding in rule(project)])
-    found.sort(key=order)
-    sorted_ = ratchet.sort([each for each in found if not each.rule.is_note], ratchet.load(accepted_file))
+    found, waived = waiving.waive(opened.project, [finding for rule in RULES for finding in rule(opened.project)])
+    return report_of(opened, found, waived, ratchet.load(accepted_file))
+
+
+def report_of(
+    opened: Opened, found: Sequence[Finding], waived: Sequence[Finding] = (), accepted: Mapping[str, int] | None = None
+) -> Report:
+    found = sorted(found, key=order)
+    judged = ratchet.sort([each for each in found if not each.rule.is_note], accepted or {})
     return Report(
-        folder=project.folder,
-        new=sorted_.new,
+        folder=opened.project.folder,
+        new=judged.new,
         notes=tuple(each for each in found if each.rule.is_note),
-        accepted=sorted_.accepted,
+        accepted=judged.accepted,
         waived=tuple(waived),
-        gone=sorted_.gone,
-        modules=len(project.modules),
-        files=len(project.files),
-        lines=lines,
+        gone=judged.gone,
+        modules=len(opened.project.modules),
+        files=len(opened.project.files),
+        lines=opened.lines,
     )
 
 

@@ -7,7 +7,8 @@ that leads to one. In a package without `Module` declarations every function of 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ramet.check import imports, rules
+from ramet.check import rules
+from ramet.check.calling import CallGraph
 from ramet.check.facts import Call
 from ramet.check.findings import Finding
 from ramet.check.project import ModuleSource, Project, SourceFile, Target
@@ -30,7 +31,7 @@ def find(project: Project) -> Iterator[Finding]:
         for call in project.facts[file.name].calls:
             if not call.block_line:
                 continue
-            way = follower.way(file, call, own)
+            way = follower.way(file.name, call, own)
             if way is None:
                 continue
             owner = project.module_of(way.call.file)
@@ -57,15 +58,12 @@ def _finding(file: SourceFile, call: Call, name: str, way: Way) -> Finding:
 class _Follower:
     def __init__(self, project: Project) -> None:
         self._project = project
+        self._graph = CallGraph(project)
         self._ways: dict[tuple[Target, str], Way | None] = {}
-        self._calls: dict[Target, list[Call]] = {}
-        for file in project.files.values():
-            for call in project.facts[file.name].calls:
-                self._calls.setdefault(Target(file.name, call.function), []).append(call)
 
-    def way(self, file: SourceFile, call: Call, own: ModuleSource) -> Way | None:
+    def way(self, file: str, call: Call, own: ModuleSource) -> Way | None:
         """How a call, as written in a file, ends in a call to a module other than `own`. None: it does not."""
-        called = self._called(file, call)
+        called = self._graph.called(file, call)
         if called is None:
             return None
         if self._is_remote(called, own):
@@ -77,8 +75,7 @@ class _Follower:
         key = (function, own.name)
         if key not in self._ways:
             self._ways[key] = None  # a circle of functions leads nowhere new
-            file = self._project.files[function.file]
-            found = (self.way(file, call, own) for call in self._calls.get(function, ()))
+            found = (self.way(function.file, call, own) for call in self._graph.calls_in(function))
             self._ways[key] = next((way for way in found if way is not None), None)
         return self._ways[key]
 
@@ -87,13 +84,3 @@ class _Follower:
         if owner is None or owner is own:
             return False
         return called.rest in self._project.facts[called.file].exposed or not self._project.is_application
-
-    def _called(self, file: SourceFile, call: Call) -> Target | None:
-        root, _, rest = call.dotted.partition(".")
-        if root in {"self", "cls"}:
-            method = f"{call.function.partition('.')[0]}.{rest}"
-            return Target(file.name, method) if method in self._project.facts[file.name].functions else None
-        path = imports.resolve(call.dotted, self._project.bindings(file.name))
-        if path:
-            return self._project.definition(path)
-        return Target(file.name, call.dotted) if call.dotted in self._project.facts[file.name].functions else None

@@ -19,32 +19,41 @@ FOUND = 1
 @click.command()
 @click.argument("target", required=False)
 @click.option("--accept", is_flag=True, help="Accept what is found today: from now on only what is new fails the check.")
+@click.option("--against", metavar="REVISION", help="Compare the contracts with those of a git revision that is deployed.")
 @click.option("--json", "json_", is_flag=True, help="One JSON object.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "github"]), default="text", show_default=True, help="github: annotations."
 )
 @click.pass_context
-def check(context: click.Context, target: str | None, accept: bool, json_: bool, form: str) -> None:
+def check(context: click.Context, target: str | None, accept: bool, against: str | None, json_: bool, form: str) -> None:
     """Find what would break if a module were taken apart: imports past a face, cycles, undeclared uses, calls in transactions,
     foreign tables, mutable shared state. Nothing of the code is run. Exit code 1 if something new is found.
 
     TARGET: a folder with ramet.toml, or any package by path or by name, whose subpackages then count as modules. Default: the
     application of the current folder.
 
+    With --against the contracts of the calls are compared instead, which imports both versions, each in a process of its own.
+
     \b
     ramet check
     ramet check src/shop --accept
-    ramet check --format github
+    ramet check --against main --format github
     """
     try:
-        from ramet.check import opening, running  # deferred: an extra that the other verbs do without
+        from ramet.check import against as comparing  # deferred: an extra that the other verbs do without
+        from ramet.check import opening, running
     except ModuleNotFoundError as error:
         raise ConfigError(f"{error.name} is not installed", hint="pip install 'ramet[check]'") from error
     here = Path.cwd()
     file = _application(target, here)
-    opened = opening.of_application(files.load(file), file) if file else opening.of_package(str(target), here)
     accepted_file = (file.parent if file else here) / running.ACCEPTED
-    report = running.report(opened.project, opened.lines, accepted_file)
+    if against is not None:
+        if file is None or accept:
+            raise click.UsageError("--against is for an application, and nothing of it can be accepted", context)
+        report = comparing.with_revision(file, against)
+    else:
+        opened = opening.of_application(files.load(file), file) if file else opening.of_package(str(target), here)
+        report = running.report(opened, accepted_file)
     if accept:
         click.echo(f"accepted: {len(running.accept(report, accepted_file))} in {os.path.relpath(accepted_file)}", err=True)
         return
@@ -68,7 +77,7 @@ def _application(target: str | None, here: Path) -> Path | None:
             return files.find(here)
         except ConfigError as error:
             raise ConfigError(error.message, where=error.where, hint="or name a package: ramet check src/shop") from None
-    file = here / target / files.FILE
+    file = (here / target / files.FILE).resolve()
     return file if file.is_file() else None
 
 
