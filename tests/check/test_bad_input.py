@@ -253,7 +253,38 @@ def test_any_bytes_are_read(data: bytes) -> None:
 @given(
     st.lists(
         st.sampled_from(
-            "SELECT FROM WITH x AS ( ) INSERT INTO UPDATE SET DELETE a.b , * $1 'q' \" ; -- \0 JOIN ON = CREATE TABLE {} %s :id ::int".split()
+            [
+                "SELECT",
+                "FROM",
+                "WITH",
+                "x",
+                "AS",
+                "(",
+                ")",
+                "INSERT",
+                "INTO",
+                "UPDATE",
+                "SET",
+                "DELETE",
+                "a.b",
+                ",",
+                "*",
+                "$1",
+                "'q'",
+                '"',
+                ";",
+                "--",
+                "\x00",
+                "JOIN",
+                "ON",
+                "=",
+                "CREATE",
+                "TABLE",
+                "{}",
+                "%s",
+                ":id",
+                "::int",
+            ]
         ),
         max_size=15,
     )

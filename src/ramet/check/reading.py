@@ -96,7 +96,7 @@ class _Reader:
                         self._bind(name, texts.dotted(value.func).rpartition(".")[2])
                 case _:
                     pass
-        self._each(tree.body)
+        self._body(tree.body)
 
     def _bind(self, name: str, made_by: str) -> None:
         if made_by == "Module":
@@ -206,7 +206,7 @@ class _Reader:
 
     def _body(self, body: list[ast.stmt]) -> None:
         """Without its docstring, which may speak of SQL."""
-        first = body[0]
+        first = body[0] if body else None
         is_text = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
         self._each(body[1:] if is_text else body)
 

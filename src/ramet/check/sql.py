@@ -19,6 +19,7 @@ _STATEMENT = re.compile(
     r"|DELETE\s+FROM\b|MERGE\s+INTO\b|TRUNCATE\b|COPY\s|CREATE\s|ALTER\s+TABLE\b|DROP\s+(?:TABLE|VIEW)\b)",
     re.IGNORECASE | re.DOTALL,
 )
+_GAPS = re.compile(rf"{GAP}(?:\s*{GAP})+")
 _FILLED = "ramet_gap"
 _MAX_CHARACTERS = 100_000
 """A longer text is data that is loaded, and reading it would take seconds."""
@@ -57,6 +58,7 @@ def tables(text: str) -> tuple[tuple[Table, ...], tuple[Table, ...], str]:
 def _parse(text: str) -> tuple[list[exp.Expr], str]:
     """A gap is mostly an expression or a name, and sometimes nothing, such as a condition that is left out."""
     problem = ""
+    text = _GAPS.sub(GAP, text)
     for filling in (f" {_FILLED} ", "") if GAP in text else ("",):
         try:
             parsed = sqlglot.parse(text.replace(GAP, filling), dialect="postgres")

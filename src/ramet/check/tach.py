@@ -59,27 +59,22 @@ def read(file: Path) -> Tach:
 
 def _paths(module: Mapping[str, Any]) -> list[str]:
     """One, or several with the same rules."""
-    paths: Any = module.get("paths", [module.get("path")])
-    return [path for path in cast("list[Any]", paths) if isinstance(path, str)] if isinstance(paths, list) else []
+    return _texts(module.get("paths", [module.get("path")]))
 
 
 def _depends_on(module: Mapping[str, Any], utilities: list[str]) -> tuple[str, ...] | None:
-    listed: Any = module.get("depends_on")
+    listed = module.get("depends_on")
     if not isinstance(listed, list) or module.get("unchecked") is True:
         return None
-    paths: list[Any] = [
-        cast("dict[str, Any]", each).get("path") if isinstance(each, dict) else each for each in cast("list[Any]", listed)
-    ]
-    return tuple(dict.fromkeys([path for path in paths if isinstance(path, str)] + utilities))
+    return tuple(dict.fromkeys([*_texts(cast("list[Any]", listed), key="path"), *utilities]))
 
 
 def _public(path: str, interfaces: list[Mapping[str, Any]]) -> Public | None:
     """Interfaces speak of the modules that `from` names, as regular expressions, or of all."""
     patterns: list[str] = []
     for interface in interfaces:
-        sources: Any = interface.get("from", [".*"])
-        if any(isinstance(each, str) and _matches(each, path) for each in sources if isinstance(sources, list)):
-            patterns += [each for each in interface.get("expose", []) if isinstance(each, str) and _is_pattern(each)]
+        if any(_matches(each, path) for each in _texts(interface.get("from", [".*"]))):
+            patterns += filter(_is_pattern, _texts(interface.get("expose")))
     return Public(frozenset(patterns), tuple(patterns), FILE) if patterns else None
 
 
@@ -96,17 +91,19 @@ def _is_pattern(text: str) -> bool:
 
 
 def _layers(table: Mapping[str, Any], layered: Mapping[str, list[str]]) -> Iterator[Contract]:
-    listed: Any = table.get("layers")
-    if not isinstance(listed, list):
-        return
-    names: list[Any] = [
-        cast("dict[str, Any]", each).get("name") if isinstance(each, dict) else each for each in cast("list[Any]", listed)
-    ]
-    rows = tuple(Row(tuple(layered[name]), are_independent=False) for name in names if isinstance(name, str) and name in layered)
+    names = _texts(table.get("layers"), key="name")
+    rows = tuple(Row(tuple(layered[name]), are_independent=False) for name in names if name in layered)
     if rows:
         yield Layers(
             "layers", FILE, rows=rows, with_indirect=False, with_typing=table.get("ignore_type_checking_imports") is False
         )
+
+
+def _texts(value: Any, *, key: str = "") -> list[str]:
+    """Those of a list. key: where an item is a table, the text is in it under this name."""
+    items = cast("list[Any]", value) if isinstance(value, list) else []
+    found = [cast("dict[str, Any]", each).get(key) if isinstance(each, dict) else each for each in items]
+    return [each for each in found if isinstance(each, str)]
 
 
 def _tables(table: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]:
@@ -118,5 +115,6 @@ def _tables(table: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _line(text: str, path: str) -> int:
-    at = text.find(f'"{path}"')
-    return text.count("\n", 0, at) + 1 if at >= 0 else 1
+    """Of the module's own entry."""
+    found = re.search(rf"^\s*paths?\s*=.*[\"']{re.escape(path)}[\"']", text, re.MULTILINE)
+    return text.count("\n", 0, found.end()) + 1 if found else 1
