@@ -74,7 +74,8 @@ def _save(path: Path, facts: dict[str, Facts]) -> None:
         part.write_bytes(_maker() + b"\n" + values.encode_json(facts))
         part.replace(path)
     except OSError:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 @functools.cache

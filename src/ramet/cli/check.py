@@ -110,7 +110,7 @@ def _summarize(report: Report) -> None:
         f"{len(found)} {word}"
         for found, word in (
             (report.new, "to mend"),
-            (report.notes, "notes"),
+            (report.notes, "note" if len(report.notes) == 1 else "notes"),
             (report.accepted, "accepted"),
             (report.waived, "waived"),
         )
