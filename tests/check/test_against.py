@@ -91,6 +91,12 @@ BREAKS: dict[str, tuple[Any, Any, str, str]] = {
     "a field of the result is removed": (plain, no_title, "result.title: the reader requires it", "keep sending `title`"),
     "a result may be nothing": (plain, optional, "result: None is sent", "go on answering what the old callers read"),
     "a result is streamed": (plain, stream, "one side streams it", "add a call beside it, such as `find_2`"),
+    "a default is taken away": (
+        more_optional,
+        more,
+        "year: the callee requires it, the caller may leave it out",
+        "keep the default of `year`",
+    ),
     "a field that is required is added to a parameter": (
         takes,
         takes_dated,
@@ -105,6 +111,7 @@ COMPATIBLE: dict[str, tuple[Any, Any]] = {
 CALLEE_FIRST: dict[str, tuple[Any, Any, str]] = {
     "a call is added": (None, plain, "main does not have it"),
     "a parameter takes more": (plain, either, "title: int is sent, the reader expects str"),
+    "a parameter gets a default": (more, more_optional, "year: the callee requires it, the caller may leave it out"),
     "a field is added to the result": (plain, dated, "result.year: the reader requires it, the writer does not send it"),
 }
 SITES = {"books.find": {"shop": "shop/api.py:7"}}

@@ -11,6 +11,7 @@ from ramet.check.contracts import Forbidden, Layers, Row
 from ramet.errors import ConfigError
 from ramet.model import topology
 from tests.check.support import check_application, check_package, told, write
+from tests.docs.example import blocks
 
 APP = '[app]\nname = "shop"\nmodules = ["shop.web", "shop.core", "shop.store"]\n'
 
@@ -75,6 +76,14 @@ def test_only_public_names_may_be_used(tmp_path: Path) -> None:
         core="from shop.store import api as store\ndef f():\n    store.public()\n    store.other()\n",
     )
     assert told(check_application(folder)) == ["RM607 shop/core/api.py:4", "RM607 shop/web/api.py:1"]
+
+
+def test_the_declarations_of_the_documentation_are_right() -> None:
+    """As shown in boundaries.md."""
+    ((_, text, _),) = blocks("concepts/boundaries.md", "toml")
+    found = topology.parse(text).boundaries
+    assert found.layers == (("web",), ("orders", "mail"), ("stock",))
+    assert found.public == {"stock": ("take", "put", "Level")}
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from ramet.operate import files
 
 Sites = Mapping[str, Mapping[str, str]]
 """Call -> modules that make it -> where, or empty where that is not known."""
+_LEFT_OUT = "the callee requires it, the caller may leave it out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def compare(old: Version, new: Version, declared: Mapping[str, Place]) -> Iterat
             yield _removed(call, before, old, declared)
             continue
         place = _place(new.surface, call, declared)
-        for broken in compatibility.differences(caller=before, callee=after):
+        for broken in _breaks(caller=before, callee=after):
             yield Finding(
                 rules.BREAKS_CALLER,
                 *place,
@@ -134,8 +135,8 @@ def _callee_first(old: Version, new: Version, declared: Mapping[str, Place]) -> 
         if before is None:
             reason = f"{old.name} does not have it"
         else:
-            broken = compatibility.differences(caller=after, callee=before)
-            if not broken or compatibility.differences(caller=before, callee=after):
+            broken = _breaks(caller=after, callee=before)
+            if not broken or _breaks(caller=before, callee=after):
                 continue  # no order helps, which is told already
             reason = "; ".join(map(str, broken))
         module = call.partition(".")[0]
@@ -157,6 +158,14 @@ def _listed(callers: Mapping[str, str], version: str) -> str:
     return ", ".join(f"`{name}` ({f'{where} of ' if where else ''}{version})" for name, where in sorted(callers.items()))
 
 
+def _breaks(*, caller: Descriptor, callee: Descriptor) -> list[Difference]:
+    """What peers look at when they connect, and defaults, which matter only to a call that leaves the parameter out."""
+    optional = {each["name"] for each in caller["parameters"] if not each["required"]}
+    return compatibility.differences(caller=caller, callee=callee) + [
+        Difference(each["name"], _LEFT_OUT) for each in callee["parameters"] if each["required"] and each["name"] in optional
+    ]
+
+
 def _way(broken: Difference, before: Descriptor, after: Descriptor) -> str:
     """How to make the change so that both versions work while both are there."""
     root = broken.at.partition(".")[0].partition("[")[0].partition(" ")[0]
@@ -170,6 +179,8 @@ def _way(broken: Difference, before: Descriptor, after: Descriptor) -> str:
         return f"give `{root}` a default; callers that do not know it then get that"
     if root in sent and root not in taken:
         return f"keep `{root}`, with a default, and ignore it until no deployed version sends it"
+    if root in sent and broken.reason == _LEFT_OUT:
+        return f"keep the default of `{root}` until no deployed version leaves it out"
     if broken.reason == compatibility.NOT_SENT and root in taken:
         return f"give the field `{field}` a default"
     if broken.reason in {compatibility.NOT_SENT, compatibility.MAY_BE_ABSENT} and root == "result":
