@@ -41,6 +41,10 @@ DO: dict[str, tuple[str | None, str]] = {
         "A setting, an environment variable, `ramet.toml` or the application's import paths are wrong.",
         "Correct the value at the place that the error names.",
     ),
+    "RecordingError": (
+        "Samples of a gate are damaged, overlap, or were recorded by another version.",
+        "Look at the line that the error names. Nothing was judged.",
+    ),
     "CallError": (
         "Never itself. It is the class to catch for a call that did not bring a result.",
         "Look at `may_have_run`: False means that the call can be made again without harm.",
@@ -86,6 +90,20 @@ DO: dict[str, tuple[str | None, str]] = {
         "A certificate or a key is missing, damaged, expired, or of another application.",
         "Issue it again: `ramet certs issue SERVICE --app APP`.",
     ),
+    # plans
+    "PlanError": (
+        "Never itself, but for what has no class of its own: a change of the running system.",
+        "See the classes below.",
+    ),
+    "PlanImpossible": (
+        "What was asked for cannot work, or the new code does not import. Nothing was changed.",
+        "The message has every reason; correct them and ask again.",
+    ),
+    "PlanBusy": ("Another plan is under way, or another controller runs the system.", "Wait for it: `ramet history` shows it."),
+    "StepFailed": ("A step of a plan could not be taken. What was done before it is undone.", "Correct what the message names."),
+    "JournalUnreadable": ("The journal was written by a newer version of Ramet.", "Use that version, or a newer one."),
+    "GateFailed": (None, "Look at what the gate compared, and correct the new version."),
+    "GateHeld": (None, "Decide: `ramet apply --resume` or `ramet apply --undo`."),
     "InternalError": ("A state that our code should not reach.", "Report it with its text and stack."),
     # engines
     "EngineError": (

@@ -11,7 +11,9 @@ from ramet.cli.check import check
 from ramet.cli.config import config
 from ramet.cli.dev import dev
 from ramet.cli.explain import explain
+from ramet.cli.gate import gate
 from ramet.cli.migrate import migrate
+from ramet.cli.plans import absorb, apply, extract, plan, roll, scale, show_history
 from ramet.cli.status import show_logs, status
 from ramet.cli.up import down, up
 from ramet.errors import InternalError, RametError
@@ -37,7 +39,26 @@ def verbs() -> None:
     """Backends that start as one process and grow into services, replicas and shards, live."""
 
 
-for verb in (dev, up, down, status, show_logs, migrate, check, explain, config, certs):
+for verb in (
+    dev,
+    up,
+    down,
+    status,
+    show_logs,
+    migrate,
+    check,
+    explain,
+    gate,
+    plan,
+    apply,
+    extract,
+    absorb,
+    scale,
+    roll,
+    show_history,
+    config,
+    certs,
+):
     verbs.add_command(verb)
 
 
