@@ -10,12 +10,11 @@ import pytest
 
 from ramet import Module
 from ramet.check import against
-from ramet.check.against import Version, compare
+from ramet.check.deployed import Version, compare
 from ramet.check.project import Place
 from ramet.check.report import Report
 from ramet.errors import ConfigError
-from ramet.model.surface import Surface
-from ramet.process.contracts import contracts_of, surface_of
+from ramet.model.release import Part, Release
 from tests.check.support import conduit, write
 
 
@@ -38,7 +37,7 @@ def shelf(function: Callable[..., Any] | None, **options: Any) -> dict[str, Any]
     if function is not None:
         function.__name__ = "find"
         module.expose(**options)(function)
-    return contracts_of([module])
+    return {call.contract.qualified: call.contract.descriptor for call in module.calls.values()}
 
 
 async def plain(title: str) -> Book: ...
@@ -117,11 +116,11 @@ CALLEE_FIRST: dict[str, tuple[Any, Any, str]] = {
 SITES = {"books.find": {"shop": "shop/api.py:7"}}
 
 
+PLACES = {"books": Place("books/api.py", 1), "books.find": Place("books/api.py", 3)}
+
+
 def compared(before: dict[str, Any], after: dict[str, Any], *, sites: Any = SITES) -> list[Any]:
-    uses = {"books": [], "shop": ["books"]}
-    old = Version("main", Surface(before, uses), sites)
-    new = Version("the working tree", Surface(after, uses, {"books.find": "books/api.py:3"}), sites)
-    return list(compare(old, new, {"books": Place("books/api.py", 1)}))
+    return list(compare(Version("main", before, sites), Version("the working tree", after, SITES if sites else {}, PLACES)))
 
 
 @pytest.mark.parametrize("name", BREAKS)
@@ -171,20 +170,14 @@ def test_a_call_that_nobody_makes_can_be_changed() -> None:
 
 def test_without_a_source_whoever_declares_the_use_counts_as_a_caller() -> None:
     """As of a running system, which has contracts and `uses`, and no files."""
-    surface = Surface(shelf(plain), {"books": [], "shop": ["books"], "mail": []})
-    sites = against.sites_by_uses(surface)
+    calls = {"find": shelf(plain)["books.find"]}
+    modules = {"books": Part(calls=calls), "shop": Part(uses=("books",)), "mail": Part()}
+    release = Release(app="a", version="1", file="", python="", modules=modules)
+    assert against.contracts_of(release) == shelf(plain)
+    sites = against.sites_by_uses(release)
     assert sites == {"books.find": {"shop": ""}}
-    (finding,) = compared(shelf(plain), shelf(more), sites=sites)
+    finding = compared(shelf(plain), shelf(more), sites=sites)[0]
     assert finding.message.endswith("that breaks `shop` (main)")
-
-
-def test_a_surface_has_contracts_uses_and_places_relative_to_the_application() -> None:
-    """A place in another checkout is the same place."""
-    books, shop = Module("books"), Module("shop", uses=["books"])
-    books.expose(plain)
-    surface = surface_of([books, shop], Path(__file__).parent)
-    assert surface.uses == {"books": [], "shop": ["books"]}
-    assert [place.partition(":")[0] for place in surface.places.values()] == [Path(__file__).name]
 
 
 # A real repository
@@ -230,7 +223,7 @@ def test_the_callers_are_those_of_the_revision(repository: Path) -> None:
     )
     for file in ("conduit/social/api.py", "conduit/feed/api.py"):
         change(repository, file, ("person_named(", "person_called("))
-    report = against.with_revision(repository / "ramet.toml", "deployed")
+    report = against.report(repository / "ramet.toml", "deployed")
     removed, changed = report.new
     assert removed.message.startswith("`accounts.person_named` was removed; that breaks `feed` (conduit/feed/api.py:")
     assert "`social` (conduit/social/api.py:130 of deployed)" in removed.message
@@ -247,7 +240,7 @@ def test_the_working_tree_is_left_as_it_is(repository: Path) -> None:
     for file in ("conduit/social/api.py", "conduit/feed/api.py"):
         change(repository, file, ("person_named(", "person_called("))
     text = (repository / "conduit/accounts/api.py").read_text()
-    against.with_revision(repository / "ramet.toml", "HEAD")
+    against.report(repository / "ramet.toml", "HEAD")
     assert (repository / "conduit/accounts/api.py").read_text() == text
     listed = subprocess.run(["git", "worktree", "list"], cwd=repository, check=True, capture_output=True, text=True).stdout
     assert len(listed.splitlines()) == 1
@@ -264,15 +257,15 @@ def test_the_working_tree_is_left_as_it_is(repository: Path) -> None:
 def test_a_revision_that_is_not_there_is_an_error_with_a_hint(repository: Path, revision: str, says: str, hint: str) -> None:
     """An option of git is a revision that is not there, and nothing else."""
     with pytest.raises(ConfigError, match=says) as caught:
-        against.with_revision(repository / "ramet.toml", revision)
+        against.report(repository / "ramet.toml", revision)
     assert caught.value.hint == hint
 
 
 def test_a_version_that_does_not_import_is_an_error_with_its_place(repository: Path) -> None:
     """In the file of that version, not a traceback of ours."""
     write(repository, {"conduit/feed/handlers.py": "import nothing_of_this_name\n"})
-    with pytest.raises(ConfigError, match="the modules of the working tree cannot be imported") as caught:
-        against.with_revision(repository / "ramet.toml", "HEAD")
+    with pytest.raises(ConfigError, match="the working tree does not import: ") as caught:
+        against.report(repository / "ramet.toml", "HEAD")
     assert caught.value.where == f"{repository}/conduit/feed/handlers.py:1"
 
 
@@ -281,11 +274,26 @@ def test_a_revision_without_the_application_is_an_error(repository: Path) -> Non
     git(repository, "rm", "--quiet", "--cached", "ramet.toml")
     git(repository, "commit", "--quiet", "-m", "without")
     with pytest.raises(ConfigError, match="there is no ramet.toml in HEAD"):
-        against.with_revision(repository / "ramet.toml", "HEAD")
+        against.report(repository / "ramet.toml", "HEAD")
+
+
+def test_a_layout_with_src_is_compared_with_the_src_of_the_revision(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The working tree's is on the import path, as an editable installation or PYTHONPATH puts it there; it must not be taken for
+    both versions."""
+    (repository / "src").mkdir()
+    (repository / "conduit").rename(repository / "src/conduit")
+    git(repository, "add", "--all", ".")
+    git(repository, "commit", "--quiet", "-m", "src")
+    monkeypatch.setenv("PYTHONPATH", str(repository / "src"))
+    monkeypatch.syspath_prepend(repository / "src")
+    change(repository, "src/conduit/accounts/api.py", ("async def persons(ids: list[int])", "async def persons(ids: list[str])"))
+    (finding,) = against.report(repository / "ramet.toml", "HEAD").new
+    assert finding.message.startswith("`accounts.persons` was changed: ids[]: int is sent, the reader expects str")
+    assert finding.file == "src/conduit/accounts/api.py"
 
 
 def test_a_folder_without_a_repository_is_an_error(tmp_path: Path) -> None:
     """There is nothing to compare with."""
     folder = conduit(tmp_path)
     with pytest.raises(ConfigError, match="is in no git repository"):
-        against.with_revision(folder / "ramet.toml", "HEAD")
+        against.report(folder / "ramet.toml", "HEAD")

@@ -1,12 +1,13 @@
 """Layers, public names and forbidden imports: from ramet.toml, tach.toml and import-linter's contracts."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ramet.check import importlinter, tach
+from ramet.check import declared, importlinter, opening, reading, tach
 from ramet.check.contracts import Forbidden, Layers, Row
 from ramet.errors import ConfigError
 from ramet.model import topology
@@ -264,11 +265,19 @@ def test_contracts_of_import_linter_are_read_from_each_of_its_files(name: str, t
         name,
         ignored=("shop.store -> shop.web",),
         with_typing=False,
+        with_dynamic=False,
         rows=(Row(("shop.web",)), Row(("shop.core", "shop.mail")), Row(("shop.store", "shop.files"), are_independent=False)),
     )
-    assert alone == Forbidden("alone", name, with_typing=False, pairs=(("shop.core", "shop.store"), ("shop.store", "shop.core")))
+    assert alone == Forbidden(
+        "alone", name, with_typing=False, with_dynamic=False, pairs=(("shop.core", "shop.store"), ("shop.store", "shop.core"))
+    )
     assert no_web == Forbidden(
-        "no web", name, with_typing=False, with_indirect=False, pairs=(("shop.core", "shop.web"), ("shop.core", "requests"))
+        "no web",
+        name,
+        with_typing=False,
+        with_dynamic=False,
+        with_indirect=False,
+        pairs=(("shop.core", "shop.web"), ("shop.core", "requests")),
     )
 
 
@@ -288,6 +297,17 @@ def test_contracts_of_import_linter_are_checked(tmp_path: Path) -> None:
     report = check_package("shop", tmp_path)
     assert told(report) == ["RM608 shop/core/__init__.py:1", "RM608 shop/core/__init__.py:2"]
     assert "by way of shop.between, against `alone` of pyproject.toml" in report.new[1].message
+
+
+def test_what_import_linter_says_of_ramet_is_said_here_too() -> None:
+    """Its contracts are kept, with layers, wildcards and libraries; a line that breaks one is found."""
+    root = Path(tach.__file__).parents[3]
+    project = opening.of_package("src/ramet", root, cached=False).project
+    assert {type(contract) for contract in project.contracts} == {Layers, Forbidden}
+    assert list(declared.find(project)) == []
+    more = reading.read(b"from ramet.engines import ports\n", "ramet.edge.limits", is_package=False)
+    broken = dataclasses.replace(project, facts={**project.facts, "ramet.edge.limits": more})
+    assert [each.code for each in declared.find(broken)] == ["RM606"]
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,15 @@ class Row:
 class Contract:
     """Which imports there must not be. source: where it stands, such as `pyproject.toml`.
 
-    ignored: direct imports that do not count, as `importer -> imported` with wildcards. with_typing: imports for type checkers
-    count. with_indirect: ways over other files count.
+    ignored: direct imports that do not count, as `importer -> imported` with wildcards. What counts: with_typing, imports for
+    type checkers; with_dynamic, `import_module("...")`; with_indirect, ways over other files.
     """
 
     name: str
     source: str
     ignored: tuple[str, ...] = ()
     with_typing: bool = True
+    with_dynamic: bool = True
     with_indirect: bool = True
 
 
@@ -35,6 +36,10 @@ class Layers(Contract):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forbidden(Contract):
-    """pairs: (package that must not import, package). Names may have wildcards: `shop.*`, `shop.**`."""
+    """pairs: (what must not import, what must not be imported). Names may have wildcards: `shop.*`, `shop.**`.
+
+    as_packages: what is below a name is meant too.
+    """
 
     pairs: tuple[tuple[str, str], ...]
+    as_packages: bool = True

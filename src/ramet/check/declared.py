@@ -14,11 +14,12 @@ from ramet.check.rules import Rule
 
 
 def find(project: Project) -> Iterator[Finding]:
-    graphs: dict[bool, grimp.ImportGraph] = {}
+    graphs: dict[tuple[bool, bool], grimp.ImportGraph] = {}
     for contract in project.contracts:
-        if contract.with_typing not in graphs:
-            graphs[contract.with_typing] = graph.of_files(project, with_typing=contract.with_typing)
-        imports = _without_ignored(graphs[contract.with_typing], contract)
+        kinds = (contract.with_typing, contract.with_dynamic)
+        if kinds not in graphs:
+            graphs[kinds] = graph.of_files(project, with_typing=kinds[0], with_dynamic=kinds[1])
+        imports = _without_ignored(graphs[kinds], contract)
         match contract:
             case Layers():
                 yield from _layers(project, imports, contract)
@@ -58,7 +59,9 @@ def _forbidden(project: Project, imports: grimp.ImportGraph, contract: Forbidden
         for importer in _matching(imports, source):
             for imported in _matching(imports, target):
                 if importer != imported:
-                    yield from _along(project, imports, contract, rules.FORBIDDEN, importer, imported)
+                    yield from _along(
+                        project, imports, contract, rules.FORBIDDEN, importer, imported, as_packages=contract.as_packages
+                    )
 
 
 def _matching(imports: grimp.ImportGraph, name: str) -> list[str]:
@@ -71,12 +74,19 @@ def _matching(imports: grimp.ImportGraph, name: str) -> list[str]:
 
 
 def _along(
-    project: Project, imports: grimp.ImportGraph, contract: Contract, rule: Rule, importer: str, imported: str
+    project: Project,
+    imports: grimp.ImportGraph,
+    contract: Contract,
+    rule: Rule,
+    importer: str,
+    imported: str,
+    *,
+    as_packages: bool = True,
 ) -> Iterator[Finding]:
     """The shortest way that there must not be, told at its first import."""
-    if importer.startswith(f"{imported}.") or imported.startswith(f"{importer}."):
+    if as_packages and (importer.startswith(f"{imported}.") or imported.startswith(f"{importer}.")):
         return  # a package and what is in it
-    chain = list(imports.find_shortest_chain(importer, imported, as_packages=True) or ())
+    chain = list(imports.find_shortest_chain(importer, imported, as_packages=as_packages) or ())
     if not chain or (len(chain) > 2 and not contract.with_indirect):
         return
     file = project.files.get(chain[0])

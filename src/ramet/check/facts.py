@@ -4,6 +4,7 @@ again.
 NamedTuples: a large application has a hundred thousand of them, and they are kept on disk as arrays.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -18,6 +19,10 @@ class Import(NamedTuple):
     name: str
     bound: str
     is_typing: bool
+
+    @property
+    def is_dynamic(self) -> bool:
+        return not self.bound
 
     @property
     def path(self) -> str:
@@ -116,8 +121,8 @@ class Facts(NamedTuple):
     """Qualified names of functions and methods."""
     names: tuple[str, ...] = ()
     """All that the top level binds, but for imports of the file's own package's files."""
-    exposed: tuple[str, ...] = ()
-    """Functions that are calls: decorated with `module.expose` or an HTTP verb."""
+    exposed: Mapping[str, int] = {}
+    """Functions that are calls, decorated with `module.expose` or an HTTP verb, and their lines."""
     databases: tuple[str, ...] = ()
     """Names bound to `module.database()`."""
     at_import: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ import grimp
 from ramet.check.project import Project
 
 
-def of_files(project: Project, *, with_typing: bool) -> grimp.ImportGraph:
+def of_files(project: Project, *, with_typing: bool, with_dynamic: bool) -> grimp.ImportGraph:
     """A node for each file, each package above it, and the top-level package of whatever else is imported."""
     graph = grimp.ImportGraph()
     names = set(project.files)
@@ -23,7 +23,7 @@ def of_files(project: Project, *, with_typing: bool) -> grimp.ImportGraph:
     outside: set[str] = set()
     for name, facts in project.facts.items():
         for each in facts.imports:
-            if each.is_typing and not with_typing:
+            if (each.is_typing and not with_typing) or (each.is_dynamic and not with_dynamic):
                 continue
             found = project.imported(each.path)
             imported = found.file if found else each.target.partition(".")[0]

@@ -60,7 +60,7 @@ def _contracts(options: Mapping[str, Any], session: Mapping[str, Any], file: str
     name = str(options.get("name", "unnamed"))
     ignored = tuple(_list(options.get("ignore_imports")))
     with_typing = not _flag(session.get("exclude_type_checking_imports"))
-    common: dict[str, Any] = {"ignored": ignored, "with_typing": with_typing}
+    common: dict[str, Any] = {"ignored": ignored, "with_typing": with_typing, "with_dynamic": False}
     match options.get("type"):
         case "layers":
             layers = _list(options.get("layers"))
@@ -69,7 +69,8 @@ def _contracts(options: Mapping[str, Any], session: Mapping[str, Any], file: str
         case "forbidden":
             pairs = itertools.product(_list(options.get("source_modules")), _list(options.get("forbidden_modules")))
             indirect = not _flag(options.get("allow_indirect_imports"))
-            yield Forbidden(name, file, pairs=tuple(pairs), with_indirect=indirect, **common)
+            packages = _flag(options.get("as_packages", True))
+            yield Forbidden(name, file, pairs=tuple(pairs), with_indirect=indirect, as_packages=packages, **common)
         case "independence":
             pairs = itertools.permutations(_list(options.get("modules")), 2)
             yield Forbidden(name, file, pairs=tuple(pairs), **common)

@@ -1,7 +1,7 @@
 """A Project from an application, whose ramet.toml lists the modules, or from a package as it is, whose subpackages are taken for
 modules."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,13 +24,14 @@ class Opened(NamedTuple):
     lines: int
 
 
-def of_application(application: Application, file: Path, *, cached: bool = True) -> Opened:
-    """file: its ramet.toml. Raises ConfigError for a package that is not there."""
+def of_application(application: Application, file: Path, *, path: Sequence[Path] | None = None, cached: bool = True) -> Opened:
+    """file: its ramet.toml. path: see `sources.root_of`. Raises ConfigError for a package that is not there."""
     folder = file.parent
-    roots = {path.partition(".")[0]: sources.root_of(path.partition(".")[0], folder) for path in application.modules.values()}
-    for path in application.modules.values():
-        sources.root_of(path, folder)
-    files, facts, lines = _read(roots.values(), folder, folder / ".ramet" if cached else None)
+    for package in application.modules.values():
+        sources.root_of(package, folder, path=path)
+    tops = dict.fromkeys(package.partition(".")[0] for package in application.modules.values())
+    roots = [sources.root_of(top, folder, path=path) for top in tops]
+    files, facts, lines = _read(roots, folder, folder / ".ramet" if cached else None)
     modules = tuple(_declared(application, name, package, files, facts) for name, package in application.modules.items())
     rows = tuple(Row(tuple(application.modules[name] for name in row)) for row in application.boundaries.layers)
     contracts: list[Contract] = [Layers("layers", "[check] in ramet.toml", rows=rows)] if rows else []

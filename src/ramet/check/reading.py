@@ -56,7 +56,7 @@ class _Reader:
         self._statements: list[Statement] = []
         self._states: list[State] = []
         self._declarations: list[tuple[str, Declaration]] = []
-        self._exposed: list[str] = []
+        self._exposed: dict[str, int] = {}
         self._databases: list[str] = []
         self._at_import: set[str] = set()
         self._visitors: dict[type[ast.AST], Callable[[Any], object]] = {
@@ -134,7 +134,7 @@ class _Reader:
             declarations=tuple(each for maker, each in self._declarations if imports.resolve(maker, paths) in imports.MODULE),
             functions=tuple(functions),
             names=tuple(sorted(self._scopes.names)),
-            exposed=tuple(self._exposed),
+            exposed=self._exposed,
             databases=tuple(self._databases),
             at_import=tuple(sorted(self._at_import)),
         )
@@ -201,7 +201,7 @@ class _Reader:
                 self._at_import.add(written)
             owner, _, verb = written.rpartition(".")
             if verb in _VERBS and owner.rpartition(".")[2] in self._module_names:
-                self._exposed.append(node.name)
+                self._exposed[node.name] = node.lineno
             self._visit(decorator)
 
     def _body(self, body: list[ast.stmt]) -> None:

@@ -2,7 +2,7 @@
 
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,16 +20,16 @@ class Root(NamedTuple):
     path: Path
 
 
-def root_of(package: str, folder: Path) -> Root:
-    """Of a dotted name: in the folder, or wherever Python would find it. Raises ConfigError."""
+def root_of(package: str, folder: Path, *, path: Sequence[Path] | None = None) -> Root:
+    """Of a dotted name: in the folder, or else on `path`; None: wherever Python would find it. Raises ConfigError."""
     top, *rest = package.split(".")
-    places = [folder / top, *_installed(top)]
-    for place in places:
-        path = place.joinpath(*rest)
-        if path.is_dir():
-            return Root(package, path)
-        if path.with_suffix(".py").is_file():
-            return Root(package, path.with_suffix(".py"))
+    others = _installed(top) if path is None else (each / top for each in path)
+    for place in (folder / top, *others):
+        found = place.joinpath(*rest)
+        if found.is_dir():
+            return Root(package, found)
+        if found.with_suffix(".py").is_file():
+            return Root(package, found.with_suffix(".py"))
     raise ConfigError(
         f"there is no package {package}",
         where=str(folder),

@@ -19,7 +19,7 @@ FOUND = 1
 @click.command()
 @click.argument("target", required=False)
 @click.option("--accept", is_flag=True, help="Accept what is found today: from now on only what is new fails the check.")
-@click.option("--against", metavar="REVISION", help="Compare the contracts with those of a git revision that is deployed.")
+@click.option("--against", metavar="REVISION", help="Compare contracts with those of a git revision, or of what is `running`.")
 @click.option("--json", "json_", is_flag=True, help="One JSON object.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "github"]), default="text", show_default=True, help="github: annotations."
@@ -50,7 +50,7 @@ def check(context: click.Context, target: str | None, accept: bool, against: str
     if against is not None:
         if file is None or accept:
             raise click.UsageError("--against is for an application, and nothing of it can be accepted", context)
-        report = comparing.with_revision(file, against)
+        report = comparing.report(file, against)
     else:
         opened = opening.of_application(files.load(file), file) if file else opening.of_package(str(target), here)
         report = running.report(opened, accepted_file)
