@@ -150,6 +150,18 @@ def test_a_package_of_five_thousand_modules_is_checked(tmp_path: Path) -> None:
     assert codes(report).count("RM602") == 1
 
 
+def test_a_circle_of_five_thousand_modules_is_one_finding_that_can_be_read(tmp_path: Path) -> None:
+    """Each a package of its own, each importing the next."""
+    texts: dict[str, str | bytes] = {"big/__init__.py": ""}
+    for number in range(5000):
+        texts[f"big/m{number}/__init__.py"] = f"from big.m{(number + 1) % 5000} import x\n"
+    write(tmp_path, texts)
+    (finding,) = check_package("big", tmp_path).new
+    assert finding.code == "RM602"
+    assert "and 4,993 more: each imports the next" in finding.message
+    assert len(finding.message) < 300
+
+
 def test_circular_imports_end(tmp_path: Path) -> None:
     """Of files that import names from each other without defining them, and of a file that imports itself."""
     write(

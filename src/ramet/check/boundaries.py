@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ramet.check import imports, rules
-from ramet.check.findings import Finding
+from ramet.check.findings import Finding, listed
 from ramet.check.project import ModuleSource, Project, SourceFile, Target
 
 
@@ -104,7 +104,7 @@ def _past(reach: Reach, subject: str, message: str) -> Finding:
 def _without_face(project: Project, module: ModuleSource, reached: list[Reach]) -> Iterator[Finding]:
     if module.faces and (module.declared is not None or not project.is_application):
         return
-    files = list(project.files_of(module))
+    files = project.files_of(module)
     shown = files[0].shown if files else module.package.replace(".", "/")
     path = f"{module.package}.api"
     if project.is_application:
@@ -119,14 +119,13 @@ def _without_face(project: Project, module: ModuleSource, reached: list[Reach]) 
         return
     places = sorted({(each.file.shown, each.line) for each in reached})
     names = sorted({_offered(each.target) for each in reached})
-    listed = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
     yield Finding(
         rules.NO_FACE,
         shown,
         1,
         f"`{module.name}` has no face, and {len({file for file, _ in places})} files of others import its inner files,"
         f" the first at {places[0][0]}:{places[0][1]}",
-        f"write {path} with what they use: {listed}",
+        f"write {path} with what they use: {listed(names)}",
         module.package,
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ramet.check import graph, rules
-from ramet.check.findings import Finding
+from ramet.check.findings import Finding, listed
 from ramet.check.project import Place, Project
 
 
@@ -15,20 +15,16 @@ def find(project: Project) -> Iterator[Finding]:
         steps = list(zip(circle, (*circle[1:], circle[0]), strict=True))
         weakest = min(steps, key=lambda step: (len(edges[step]), step))
         place = min(edges[weakest])
-        rest = f"; {len(group)} modules are in such circles: {', '.join(sorted(group))}" if len(group) > len(circle) else ""
+        rest = f"; {len(group)} modules are in such circles: {listed(sorted(group))}" if len(group) > len(circle) else ""
         count = len(edges[weakest])
         yield Finding(
             rules.CYCLE,
             *place,
-            f"{' -> '.join((*circle, circle[0]))}: each imports the next{rest}",
+            f"{listed((*circle, circle[0]), between=' -> ')}: each imports the next{rest}",
             f"take `{weakest[1]}` out of `{weakest[0]}`, the fewest imports of the circle ({count}, this is the first):"
             " pass what is needed as an argument, or move it to a module that both use",
-            subject(group),
+            " ".join(sorted(group)),
         )
-
-
-def subject(group: frozenset[str]) -> str:
-    return " ".join(sorted(group))
 
 
 def _edges(project: Project) -> dict[tuple[str, str], list[Place]]:

@@ -1,5 +1,6 @@
 """A finding: which rule, where, what is so, and what to change."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ramet.check.rules import Rule
@@ -30,6 +31,13 @@ class Finding:
     @property
     def fingerprint(self) -> str:
         return f"{self.code} {self.file} {self.subject}"
+
+
+def listed(names: Sequence[str], *, between: str = ", ") -> str:
+    """For a message: the first eight, and how many there are besides."""
+    if len(names) <= 9:  # "and 1 more" is longer than the one
+        return between.join(names)
+    return f"{between.join(names[:8])}{between}and {len(names) - 8:,} more"
 
 
 def order(finding: Finding) -> tuple[str, int, str, str]:

@@ -10,6 +10,9 @@ import grimp
 
 from ramet.check.project import Project
 
+_STARTS = 100
+"""Nodes from which the shortest circle is looked for: each is a walk over the whole set, and sets can have thousands."""
+
 
 def of_files(project: Project, *, with_typing: bool, with_dynamic: bool) -> grimp.ImportGraph:
     """A node for each file, each package above it, and the top-level package of whatever else is imported."""
@@ -57,10 +60,10 @@ def circles(graph: grimp.ImportGraph) -> list[frozenset[str]]:
 
 
 def shortest_circle(graph: grimp.ImportGraph, group: Iterable[str]) -> tuple[str, ...]:
-    """Of a set from `circles`: each node imports the next one, and the last one the first."""
+    """Of a set from `circles`: each node imports the next one, and the last one the first. Through one of the first nodes."""
     chains = [
         (node, *chain[:-1])
-        for node in sorted(group)
+        for node in sorted(group)[:_STARTS]
         for after in sorted(graph.find_modules_directly_imported_by(node))
         if (chain := graph.find_shortest_chain(after, node))
     ]

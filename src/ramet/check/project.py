@@ -1,6 +1,6 @@
 """What is checked: modules, their files, and what is known of each. The rules are functions of this and do no I/O."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -84,8 +84,16 @@ class Project:
             )
         return self._modules_by_file[name]
 
-    def files_of(self, module: ModuleSource) -> Iterator[SourceFile]:
-        return (file for name, file in self.files.items() if self.module_of(name) is module)
+    @cached_property
+    def _files_by_module(self) -> dict[str, list[SourceFile]]:
+        found: dict[str, list[SourceFile]] = {}
+        for file in self.files.values():
+            if (module := self.module_of(file.name)) is not None:
+                found.setdefault(module.name, []).append(file)
+        return found
+
+    def files_of(self, module: ModuleSource) -> Sequence[SourceFile]:
+        return self._files_by_module.get(module.name, ())
 
     def bindings(self, file: str) -> Mapping[str, str]:
         """Name in a file -> path of what it imports under it."""
