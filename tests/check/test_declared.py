@@ -47,6 +47,13 @@ def test_a_lower_layer_may_not_import_a_higher_one(tmp_path: Path) -> None:
     assert told(check_application(folder)) == ["RM606 shop/store/api.py:2"]
 
 
+def test_each_import_against_the_layers_is_told(tmp_path: Path) -> None:
+    """Otherwise one that is accepted would hide the next."""
+    folder = application(tmp_path, '[check]\nlayers = ["core", "store"]\n', store="from shop.core import api\n")
+    write(folder, {"shop/store/more.py": "from shop.core import api\n", "shop/store/most.py": "from shop.store import more\n"})
+    assert told(check_application(folder)) == ["RM606 shop/store/api.py:1", "RM606 shop/store/more.py:1"]
+
+
 def test_modules_of_one_layer_may_not_import_each_other(tmp_path: Path) -> None:
     """`|` says that they stand beside each other."""
     folder = application(tmp_path, '[check]\nlayers = ["web | core", "store"]\n', web="from shop.core import api\n")
@@ -343,7 +350,7 @@ KEYS = (
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=6), st.sampled_from(["layers", "forbidden", "independence", "x"]))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_declarations_are_read_and_checked(tmp_path: Path, values: dict[str, str], kind: str) -> None:
     """Nothing that parses makes the check crash; what does not make sense is the other tool's to say."""
     written = "\n".join(f"{key} = {value}" for key, value in ({"type": f'"{kind}"'} | values).items())

@@ -73,6 +73,7 @@ IN_TRANSACTION: dict[str, str] = {
     "by way of the other module's inner file": "async def f():\n    async with db.write():\n        await b.far()\n",
     "by way of shared code": "from shop import common\nasync def f():\n    async with db.write():\n        await common.shared()\n",
     "work of db.run": "async def work(tx):\n    await b.call()\nasync def f():\n    await db.run(work)\n",
+    "by way of functions in a circle": "async def g(n):\n    await h(n)\n    await b.call()\nasync def h(n):\n    await g(n)\nasync def e():\n    async with db.write():\n        await h(1)\n",
     "a task that is made in it": "async def f():\n    async with db.write():\n        asyncio.create_task(b.call())\n",
 }
 NOT_IN_TRANSACTION: dict[str, str] = {
@@ -120,6 +121,7 @@ CHANGED: dict[str, str] = {
     "a method changes it": "x = []\nclass A:\n    def f(self):\n        x.append(self)\n",
     "an inner function changes it": "x = []\ndef f():\n    def g():\n        x.append(1)\n    return g\n",
     "a lambda changes it": "x = []\ndef f():\n    return lambda: x.append(1)\n",
+    "a registry of an object that is made at import": "x = {}\nclass R:\n    def add(self, n):\n        x[n] = 1\nr = R()\ndef f(n):\n    r.add(n)\n",
     "a registry that a request fills": "x = {}\ndef add(n):\n    x[n] = 1\nadd('a')\ndef f(n):\n    add(n)\n",
 }
 NOT_CHANGED: dict[str, str] = {

@@ -99,10 +99,10 @@ def sites_in(project: Project) -> Sites:
         for line, function in named:
             if function is None or project.module_of(function.file) is own:
                 continue
-            for target in graph.exposed_from(function, own):
-                owner = project.module_of(target.file)
+            for *_, call in graph.ways(function, lambda each, own=own: graph.is_exposed_elsewhere(each, own)):
+                owner = project.module_of(call.file)
                 assert owner is not None
-                found.setdefault(f"{owner.name}.{target.rest}", {}).setdefault(own.name, f"{file.shown}:{line}")
+                found.setdefault(f"{owner.name}.{call.rest}", {}).setdefault(own.name, f"{file.shown}:{line}")
     return found
 
 

@@ -1,7 +1,7 @@
 """RM606 and RM608: layers and forbidden imports, on grimp's graph of all files."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import grimp
 from grimp.exceptions import InvalidImportExpression, InvalidModuleExpression, NoSuchContainer
@@ -83,23 +83,34 @@ def _along(
     *,
     as_packages: bool = True,
 ) -> Iterator[Finding]:
-    """The shortest way that there must not be, told at its first import."""
-    if as_packages and (importer.startswith(f"{imported}.") or imported.startswith(f"{importer}.")):
-        return  # a package and what is in it
-    chain = list(imports.find_shortest_chain(importer, imported, as_packages=as_packages) or ())
-    if not chain or (len(chain) > 2 and not contract.with_indirect):
-        return
-    file = project.files.get(chain[0])
-    if file is None:
-        return
+    """The imports that there must not be, or without any the shortest ways over other files, each told at its first import."""
+    if as_packages:
+        if importer.startswith(f"{imported}.") or imported.startswith(f"{importer}."):
+            return  # a package and what is in it
+        chains = imports.find_shortest_chains(importer, imported, as_packages=True)
+    else:
+        found = imports.find_shortest_chain(importer, imported)
+        chains = {found} if found else set[tuple[str, ...]]()
+    direct = [chain for chain in chains if len(chain) == 2]
+    told: set[tuple[str, ...]] = set()
+    for chain in sorted(direct or (chains if contract.with_indirect else ()), key=lambda chain: (len(chain), chain)):
+        if chain[:2] not in told:
+            told.add(chain[:2])
+            yield _finding(project, imports, contract, rule, importer, chain)
+
+
+def _finding(
+    project: Project, imports: grimp.ImportGraph, contract: Contract, rule: Rule, importer: str, chain: Sequence[str]
+) -> Finding:
+    file = project.files[chain[0]]
     details = imports.get_import_details(importer=chain[0], imported=chain[1])
     line = min((each["line_number"] for each in details), default=1)
     way = f" by way of {', '.join(chain[1:-1])}" if len(chain) > 2 else ""
-    yield Finding(
+    return Finding(
         rule,
         file.shown,
         line,
         f"{importer} imports {chain[-1]}{way}, against `{contract.name}` of {contract.source}",
         f"{rule.change[0].lower()}{rule.change[1:].rstrip('.')}",
-        f"{importer} -> {imported}: {contract.name}",
+        f"{importer} -> {chain[-1]}: {contract.name}",
     )

@@ -29,6 +29,15 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Public:
+    """What is public of a module. names: of its face. patterns: regular expressions for paths below its package."""
+
+    names: frozenset[str]
+    patterns: tuple[str, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModuleSource:
     """A module as its source has it. faces: names of the files that others may import; none: it has no face.
 
@@ -40,16 +49,7 @@ class ModuleSource:
     faces: tuple[str, ...]
     uses: tuple[str, ...] | None
     declared: Place | None
-    public: "Public | None" = None
-
-
-@dataclass(frozen=True, slots=True)
-class Public:
-    """What is public of a module. names: of its face. patterns: regular expressions for paths below its package."""
-
-    names: frozenset[str]
-    patterns: tuple[str, ...]
-    source: str
+    public: Public | None = None
 
 
 class Target(NamedTuple):

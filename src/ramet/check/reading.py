@@ -357,9 +357,13 @@ class _Reader:
 
     def _visit_raise(self, node: ast.Raise) -> None:
         """Its text is for people, whatever it looks like."""
-        if isinstance(node.exc, ast.Call):
-            self._visit(node.exc.func)
-            self._each(each for each in node.exc.args if not isinstance(each, (ast.Constant, ast.JoinedStr)))
+        self._visit(node.cause)
+        if not isinstance(node.exc, ast.Call):
+            self._visit(node.exc)
+            return
+        self._visit(node.exc.func)
+        given = [*node.exc.args, *(each.value for each in node.exc.keywords)]
+        self._each(each for each in given if not isinstance(each, (ast.Constant, ast.JoinedStr)))
 
     def _text(self, node: ast.expr, *, is_given: bool = False) -> bool:
         """Whether it is a text; then its SQL is noted, and what its gaps hold is visited. is_given: to a method that runs it."""

@@ -1,6 +1,5 @@
 """Every rule of `ramet check`, with the texts of `ramet explain`, of the findings and of docs/reference/findings.md."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -173,7 +172,3 @@ RULES: tuple[Rule, ...] = (
     BREAKS_CALLER,
     CALLEE_FIRST,
 )
-
-
-def by_code(rules: Iterable[Rule] = RULES) -> dict[str, Rule]:
-    return {rule.code: rule for rule in rules}

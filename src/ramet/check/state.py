@@ -6,9 +6,10 @@ What is only filled while files are imported, such as a registry behind a decora
 from collections.abc import Iterator
 
 from ramet.check import imports, rules
-from ramet.check.facts import Mutation, State
+from ramet.check.calling import CallGraph
+from ramet.check.facts import Call, Mutation, State
 from ramet.check.findings import Finding
-from ramet.check.project import Project, SourceFile
+from ramet.check.project import Project, SourceFile, Target
 
 
 def find(project: Project) -> Iterator[Finding]:
@@ -19,7 +20,7 @@ def find(project: Project) -> Iterator[Finding]:
     registering = _registering(project)
     for file in project.files.values():
         for mutation in project.facts[file.name].mutations:
-            if (file.name, mutation.function.partition(".")[0]) in registering:
+            if Target(file.name, mutation.function.partition(".")[0]) in registering:
                 continue
             place = _place(project, file, mutation.dotted)
             if place is not None and place in states:
@@ -50,21 +51,17 @@ def _place(project: Project, file: SourceFile, dotted: str) -> tuple[str, str] |
     return (target.file, target.rest) if target and target.rest and "." not in target.rest else None
 
 
-def _registering(project: Project) -> set[tuple[str, str]]:
-    """(file, function) of those that are called while files are imported, and by no function."""
-    at_import: set[tuple[str, str]] = set()
-    later: set[tuple[str, str]] = set()
+def _registering(project: Project) -> set[Target]:
+    """Functions that are called while files are imported, and by no function."""
+    graph = CallGraph(project)
+    at_import: set[Target | None] = set()
+    later: set[Target | None] = set()
     for file in project.files.values():
         facts = project.facts[file.name]
-        for dotted in facts.at_import:
-            at_import.add(_function(project, file, dotted))
-        for call in facts.calls:
-            if call.function and not call.dotted.startswith(f"{call.function}."):
-                later.add(_function(project, file, call.dotted))
-    return at_import - later
-
-
-def _function(project: Project, file: SourceFile, dotted: str) -> tuple[str, str]:
-    path = imports.resolve(dotted, project.bindings(file.name))
-    found = project.definition(path) if path else None
-    return (found.file, found.rest) if found else (file.name, dotted)
+        at_import.update(graph.called(file.name, Call(0, "", dotted, 0)) for dotted in facts.at_import)
+        later.update(
+            graph.called(file.name, call)
+            for call in facts.calls
+            if call.function and not call.dotted.startswith(f"{call.function}.")
+        )
+    return {function for function in at_import - later if function is not None}

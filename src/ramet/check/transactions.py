@@ -5,7 +5,6 @@ that leads to one. In a package without `Module` declarations every function of 
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from ramet.check import rules
 from ramet.check.calling import CallGraph
@@ -14,73 +13,48 @@ from ramet.check.findings import Finding
 from ramet.check.project import ModuleSource, Project, SourceFile, Target
 
 
-class Way(NamedTuple):
-    """call: what is called in the end. over: the functions on the way, outermost first."""
-
-    call: Target
-    over: tuple[Target, ...]
-
-
 def find(project: Project) -> Iterator[Finding]:
-    follower = _Follower(project)
+    graph = CallGraph(project)
     for file in project.files.values():
         own = project.module_of(file.name)
         if own is None:
             continue
         told: set[str] = set()
         for call in project.facts[file.name].calls:
-            if not call.block_line:
+            way = _way(project, graph, file, call, own) if call.block_line else ()
+            if not way:
                 continue
-            way = follower.way(file.name, call, own)
-            if way is None:
-                continue
-            owner = project.module_of(way.call.file)
-            assert owner is not None
-            name = f"{owner.name}.{way.call.rest}"
-            subject = f"{call.function} {name}"
-            if subject not in told:
-                told.add(subject)
-                yield _finding(file, call, name, way)
+            finding = _finding(project, file, call, way)
+            if finding.subject not in told:
+                told.add(finding.subject)
+                yield finding
 
 
-def _finding(file: SourceFile, call: Call, name: str, way: Way) -> Finding:
-    over = f", by way of `{'`, `'.join(each.rest for each in way.over)}`" if way.over else ""
+def _way(project: Project, graph: CallGraph, file: SourceFile, call: Call, own: ModuleSource) -> tuple[Target, ...]:
+    """The functions from a call to one of another module, the last one. Empty: it does not come to one."""
+    called = graph.called(file.name, call)
+    if called is None:
+        return ()
+
+    def is_remote(function: Target) -> bool:
+        if project.is_application:
+            return graph.is_exposed_elsewhere(function, own)
+        return project.module_of(function.file) not in {None, own}
+
+    return next(graph.ways(called, is_remote), ())
+
+
+def _finding(project: Project, file: SourceFile, call: Call, way: tuple[Target, ...]) -> Finding:
+    *over, last = way
+    owner = project.module_of(last.file)
+    assert owner is not None
+    name = f"{owner.name}.{last.rest}"
+    by_way = f", by way of `{'`, `'.join(each.rest for each in over)}`" if over else ""
     return Finding(
         rules.CALL_IN_TRANSACTION,
         file.shown,
         call.line,
-        f"`{call.function}` calls `{name}` inside the transaction that line {call.block_line} opens{over}",
+        f"`{call.function}` calls `{name}` inside the transaction that line {call.block_line} opens{by_way}",
         "make the call before the block and use its result there, or make it after the block",
         f"{call.function} {name}",
     )
-
-
-class _Follower:
-    def __init__(self, project: Project) -> None:
-        self._project = project
-        self._graph = CallGraph(project)
-        self._ways: dict[tuple[Target, str], Way | None] = {}
-
-    def way(self, file: str, call: Call, own: ModuleSource) -> Way | None:
-        """How a call, as written in a file, ends in a call to a module other than `own`. None: it does not."""
-        called = self._graph.called(file, call)
-        if called is None:
-            return None
-        if self._is_remote(called, own):
-            return Way(called, ())
-        below = self._below(called, own)
-        return Way(below.call, (called, *below.over)) if below else None
-
-    def _below(self, function: Target, own: ModuleSource) -> Way | None:
-        key = (function, own.name)
-        if key not in self._ways:
-            self._ways[key] = None  # a circle of functions leads nowhere new
-            found = (self.way(function.file, call, own) for call in self._graph.calls_in(function))
-            self._ways[key] = next((way for way in found if way is not None), None)
-        return self._ways[key]
-
-    def _is_remote(self, called: Target, own: ModuleSource) -> bool:
-        owner = self._project.module_of(called.file)
-        if owner is None or owner is own:
-            return False
-        return called.rest in self._project.facts[called.file].exposed or not self._project.is_application
