@@ -128,7 +128,7 @@ def test_a_change_that_breaks_a_deployed_caller_is_told_with_the_way_around(name
     """The caller with its place, what it would run into, and what keeps both versions working."""
     before, after, says, way = BREAKS[name]
     (finding,) = compared(shelf(before), shelf(after))
-    assert finding.code == "RM620"
+    assert finding.code == "RM720"
     assert says in finding.message
     assert "`shop` (shop/api.py:7 of main)" in finding.message
     assert way in finding.change
@@ -147,7 +147,7 @@ def test_a_change_that_needs_an_order_is_a_note_with_the_order(name: str) -> Non
     """New callers before new callees would fail; the other way round nothing does."""
     before, after, says = CALLEE_FIRST[name]
     (finding,) = compared(shelf(before), shelf(after))
-    assert finding.code == "RM621"
+    assert finding.code == "RM721"
     assert finding.rule.is_note
     assert says in finding.message
     assert finding.change == "release `books` before `shop`"
@@ -157,7 +157,7 @@ def test_a_change_that_needs_an_order_is_a_note_with_the_order(name: str) -> Non
 def test_a_call_that_may_not_be_repeated_any_more_breaks_those_who_repeat_it(option: str) -> None:
     """The signature is the same, and what an old caller does after a lost answer would take effect twice."""
     (finding,) = compared(shelf(plain, **{option: True}), shelf(plain))
-    assert finding.code == "RM620"
+    assert finding.code == "RM720"
     assert f"is not {option} any more" in finding.message
     assert compared(shelf(plain), shelf(plain, **{option: True})) == []
     assert compared(shelf(plain, once=True), shelf(plain, idempotent=True)) == []
@@ -230,7 +230,7 @@ def test_the_callers_are_those_of_the_revision(repository: Path) -> None:
     assert changed.message.startswith("`accounts.public_key` was changed: kind: the callee requires it")
     assert "`articles` (conduit/articles/api.py:" in changed.message
     assert changed.change == "give `kind` a default; callers that do not know it then get that"
-    assert [note.code for note in report.notes] == ["RM621"]
+    assert [note.code for note in report.notes] == ["RM721"]
     assert "release `accounts` before `feed`, `social`" in report.notes[0].change
 
 

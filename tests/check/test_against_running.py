@@ -17,6 +17,6 @@ def test_what_runs_is_asked_what_it_promises(shop: Command) -> None:
     file.write_text(file.read_text().replace("async def get(id: int)", "async def get(id: str)"))
     done = shop.run("check", "--against", "running")
     assert done.returncode == 1, done.stderr
-    assert "RM620 change that breaks a deployed caller" in done.stdout
+    assert "RM720 change that breaks a deployed caller" in done.stdout
     assert "`orders.get` was changed: id: int is sent, the reader expects str; that breaks `front` (0, which runs)" in done.stdout
     assert "shop/orders/api.py:" in done.stdout

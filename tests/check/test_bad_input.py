@@ -43,7 +43,7 @@ def test_a_file_that_is_no_python_is_one_finding_with_its_line(name: str, tmp_pa
         },
     )
     report = check_package("shop", tmp_path)
-    assert codes(report) == ["RM611", "RM601"]
+    assert codes(report) == ["RM711", "RM701"]
     assert says in report.new[0].message
     assert report.new[0].line >= 1
 
@@ -67,7 +67,7 @@ READABLE: dict[str, bytes] = {
 def test_a_file_that_python_reads_is_read(name: str, tmp_path: Path) -> None:
     """However odd."""
     write(tmp_path, {"shop/__init__.py": READABLE[name], "shop/a/__init__.py": READABLE[name]})
-    assert "RM611" not in codes(check_package("shop", tmp_path))
+    assert "RM711" not in codes(check_package("shop", tmp_path))
 
 
 def test_a_namespace_package_is_checked_by_its_name_and_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ def test_a_namespace_package_is_checked_by_its_name_and_by_its_path(tmp_path: Pa
     write(tmp_path, {"space/a/one.py": "x = 1\n", "space/b/two.py": "from space.a.one import x\n"})
     for given_ in ("space", str(tmp_path / "space")):
         report = check_package(given_, tmp_path)
-        assert told(report) == ["RM609 space/a/one.py:1"]
+        assert told(report) == ["RM709 space/a/one.py:1"]
         assert "write space.a.api with what they use: space.a.one.x" in report.new[0].change
 
 
@@ -123,12 +123,12 @@ def test_dynamic_imports_count_where_they_are_literal_and_are_a_note_where_not(t
     write(tmp_path, {"shop/__init__.py": "", "shop/a/__init__.py": source, "shop/b/__init__.py": "x = 1\n"})
     write(tmp_path, {f"shop/b/{name}.py": "" for name in ("inner", "deep", "third")})
     assert told(check_package("shop", tmp_path)) == [
-        "RM601 shop/a/__init__.py:5",
-        "RM601 shop/a/__init__.py:6",
-        "RM601 shop/a/__init__.py:7",
-        "RM610 shop/a/__init__.py:8",
-        "RM610 shop/a/__init__.py:9",
-        "RM610 shop/a/__init__.py:10",
+        "RM701 shop/a/__init__.py:5",
+        "RM701 shop/a/__init__.py:6",
+        "RM701 shop/a/__init__.py:7",
+        "RM710 shop/a/__init__.py:8",
+        "RM710 shop/a/__init__.py:9",
+        "RM710 shop/a/__init__.py:10",
     ]
 
 
@@ -146,8 +146,8 @@ def test_a_package_of_five_thousand_modules_is_checked(tmp_path: Path) -> None:
     report = check_package("big", tmp_path)
     assert report.files == 5001
     assert report.modules == 100
-    assert codes(report).count("RM601") == 4900
-    assert codes(report).count("RM602") == 1
+    assert codes(report).count("RM701") == 4900
+    assert codes(report).count("RM702") == 1
 
 
 def test_a_circle_of_five_thousand_modules_is_one_finding_that_can_be_read(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_circle_of_five_thousand_modules_is_one_finding_that_can_be_read(tmp_p
         texts[f"big/m{number}/__init__.py"] = f"from big.m{(number + 1) % 5000} import x\n"
     write(tmp_path, texts)
     (finding,) = check_package("big", tmp_path).new
-    assert finding.code == "RM602"
+    assert finding.code == "RM702"
     assert "and 4,993 more: each imports the next" in finding.message
     assert len(finding.message) < 300
 
@@ -172,7 +172,7 @@ def test_circular_imports_end(tmp_path: Path) -> None:
             "shop/b/__init__.py": "from shop.a import f\n",
         },
     )
-    assert codes(check_package("shop", tmp_path)) == ["RM602"]
+    assert codes(check_package("shop", tmp_path)) == ["RM702"]
 
 
 def test_functions_that_call_each_other_in_a_circle_are_followed_once(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_functions_that_call_each_other_in_a_circle_are_followed_once(tmp_path: 
     write(tmp_path, {"shop/__init__.py": ""})
     for own, other in (("a", "b"), ("b", "a")):
         write(tmp_path, {f"shop/{own}/__init__.py": body.format(own=own, other=other)})
-    assert sorted(codes(check_package("shop", tmp_path))) == ["RM105", "RM105", "RM602"]
+    assert sorted(codes(check_package("shop", tmp_path))) == ["RM105", "RM105", "RM702"]
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root reads everything")
@@ -189,14 +189,14 @@ def test_a_file_that_may_not_be_read_is_a_finding(tmp_path: Path) -> None:
     """As in a checkout of somebody else."""
     write(tmp_path, {"shop/__init__.py": "", "shop/a/__init__.py": "x = 1\n"})
     (tmp_path / "shop/a/__init__.py").chmod(0)
-    assert codes(check_package("shop", tmp_path)) == ["RM611"]
+    assert codes(check_package("shop", tmp_path)) == ["RM711"]
 
 
 def test_a_link_to_nowhere_and_a_folder_called_like_a_file_are_no_crash(tmp_path: Path) -> None:
     """Editors leave the first behind (`.#a.py`), and people the second."""
     write(tmp_path, {"shop/__init__.py": "", "shop/a/__init__.py": "x = 1\n", "shop/b.py/readme": ""})
     (tmp_path / "shop/a/gone.py").symlink_to("nowhere.py")
-    assert codes(check_package("shop", tmp_path)) == ["RM611"]
+    assert codes(check_package("shop", tmp_path)) == ["RM711"]
 
 
 @pytest.mark.parametrize("listed", ["shop.orders.deep", "other.orders"])
@@ -235,7 +235,7 @@ SNIPPETS = st.lists(
             "[{n} := {n} for {n} in {n} if {n}]",
             "del {n}, {n}[0], {n}.{n}",
             "importlib.import_module('{n}', {n})",
-            "# ramet: allow RM605 because",
+            "# ramet: allow RM705 because",
             "db.run({n})",
             "op.create_table('{n}', schema={n}); op.execute({n})",
             "{n}: dict[{n}, 'x'] = next({n})",
@@ -323,6 +323,6 @@ def test_nothing_of_the_code_is_run(tmp_path: Path) -> None:
             "shop/a/api.py": bomb,
         },
     )
-    assert codes(check_application(tmp_path)) == ["RM609"]
+    assert codes(check_application(tmp_path)) == ["RM709"]
     assert codes(check_package("shop", tmp_path)) == []
     assert "shop" not in sys.modules

@@ -44,11 +44,11 @@ def test_a_finding_has_its_place_its_rule_why_and_what_to_change(shop: Path, cap
     assert run(["check"]) == 1
     said = capsys.readouterr()
     assert said.out.splitlines() == [
-        "shop/a/api.py:2  RM601 import past a face",
+        "shop/a/api.py:2  RM701 import past a face",
         "  imports shop.b.inner, an inner file of `b`",
         f"  why:    {rules.PAST_THE_FACE.why}",
         "  change: let shop.b.api offer what is needed, as a call or a type, and `from shop.b import api as b`",
-        "shop/a/api.py:5  RM610 note: decided at run time",
+        "shop/a/api.py:5  RM710 note: decided at run time",
         "  what this imports is computed",
         f"  why:    {rules.RUN_TIME.why}",
         "  change: write the name as a literal if it is one of this project",
@@ -69,7 +69,7 @@ def test_notes_alone_do_not_fail_the_check(shop: Path, capsys: Capture) -> None:
     """They say what could not be checked."""
     write(shop, {"shop/a/api.py": f"{MENDED['shop/a/api.py']}def load(n):\n    return __import__(n)\n"})
     assert run(["check"]) == 0
-    assert "RM610 note: decided at run time" in capsys.readouterr().out
+    assert "RM710 note: decided at run time" in capsys.readouterr().out
 
 
 def test_json_has_the_same(shop: Path, capsys: Capture) -> None:
@@ -78,7 +78,7 @@ def test_json_has_the_same(shop: Path, capsys: Capture) -> None:
     found = json.loads(capsys.readouterr().out)
     (finding,) = found["findings"]
     assert finding == {
-        "code": "RM601",
+        "code": "RM701",
         "rule": "import past a face",
         "file": "shop/a/api.py",
         "line": 2,
@@ -86,7 +86,7 @@ def test_json_has_the_same(shop: Path, capsys: Capture) -> None:
         "why": rules.PAST_THE_FACE.why,
         "change": "let shop.b.api offer what is needed, as a call or a type, and `from shop.b import api as b`",
     }
-    assert [each["code"] for each in found["notes"]] == ["RM610"]
+    assert [each["code"] for each in found["notes"]] == ["RM710"]
     assert (found["accepted"], found["waived"], found["gone"], found["modules"], found["files"]) == (0, 0, [], 2, 6)
 
 
@@ -96,16 +96,16 @@ def test_github_gets_an_annotation_a_line(shop: Path, monkeypatch: pytest.Monkey
     assert run(["check", "--format", "github"]) == 1
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith(
-        f"::error file={shop.name}/shop/a/api.py,line=2,title=RM601 import past a face::imports shop.b.inner, an inner file of `b`.%0AWhy: "
+        f"::error file={shop.name}/shop/a/api.py,line=2,title=RM701 import past a face::imports shop.b.inner, an inner file of `b`.%0AWhy: "
     )
-    assert second.startswith(f"::notice file={shop.name}/shop/a/api.py,line=5,title=RM610 decided at run time::")
+    assert second.startswith(f"::notice file={shop.name}/shop/a/api.py,line=5,title=RM710 decided at run time::")
 
 
 def test_an_annotation_escapes_what_github_would_read(capsys: Capture) -> None:
     """A percent sign, a line's end; in the properties a colon and a comma too."""
     finding = Finding(rules.CYCLE, "a,b:c%.py", 3, "50%\r\nof it", "change", "x")
     (line,) = as_github([finding], lambda file: file)
-    assert line.startswith("::error file=a%2Cb%3Ac%25.py,line=3,title=RM602 cycle of modules::50%25%0D%0Aof it.%0AWhy: ")
+    assert line.startswith("::error file=a%2Cb%3Ac%25.py,line=3,title=RM702 cycle of modules::50%25%0D%0Aof it.%0AWhy: ")
     assert "\n" not in line
 
 
@@ -117,7 +117,7 @@ def test_what_is_found_can_be_accepted_and_what_is_gone_is_told(shop: Path, caps
     assert "clean, 1 note, 1 accepted" in capsys.readouterr().err
     write(shop, MENDED)
     assert run(["check"]) == 0
-    assert "gone, and still accepted: RM601 shop/a/api.py shop.b.inner" in capsys.readouterr().err
+    assert "gone, and still accepted: RM701 shop/a/api.py shop.b.inner" in capsys.readouterr().err
 
 
 def test_a_target_is_an_application_a_path_or_a_name(shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
@@ -200,8 +200,8 @@ def test_explain_knows_every_finding(rule: rules.Rule, capsys: Capture) -> None:
 
 def test_explain_of_no_code_says_what_was_meant(capsys: Capture) -> None:
     """Codes are typed from a photograph at night."""
-    assert run(["explain", "RM6O1"]) == 2
-    assert "did you mean `RM6" in capsys.readouterr().err
+    assert run(["explain", "RM7O1"]) == 2
+    assert "did you mean `RM7" in capsys.readouterr().err
     assert run(["explain", "frobnicate"]) == 2
     assert "docs/reference/findings.md" in capsys.readouterr().err
 

@@ -44,20 +44,20 @@ def test_a_lower_layer_may_not_import_a_higher_one(tmp_path: Path) -> None:
         web="from shop.core import api\nfrom shop.store import api as s\n",
         store="def late():\n    from shop.core import api\n",
     )
-    assert told(check_application(folder)) == ["RM606 shop/store/api.py:2"]
+    assert told(check_application(folder)) == ["RM706 shop/store/api.py:2"]
 
 
 def test_each_import_against_the_layers_is_told(tmp_path: Path) -> None:
     """Otherwise one that is accepted would hide the next."""
     folder = application(tmp_path, '[check]\nlayers = ["core", "store"]\n', store="from shop.core import api\n")
     write(folder, {"shop/store/more.py": "from shop.core import api\n", "shop/store/most.py": "from shop.store import more\n"})
-    assert told(check_application(folder)) == ["RM606 shop/store/api.py:1", "RM606 shop/store/more.py:1"]
+    assert told(check_application(folder)) == ["RM706 shop/store/api.py:1", "RM706 shop/store/more.py:1"]
 
 
 def test_modules_of_one_layer_may_not_import_each_other(tmp_path: Path) -> None:
     """`|` says that they stand beside each other."""
     folder = application(tmp_path, '[check]\nlayers = ["web | core", "store"]\n', web="from shop.core import api\n")
-    assert told(check_application(folder)) == ["RM606 shop/web/api.py:1"]
+    assert told(check_application(folder)) == ["RM706 shop/web/api.py:1"]
 
 
 def test_a_way_over_other_code_is_found_too(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_way_over_other_code_is_found_too(tmp_path: Path) -> None:
     folder = application(tmp_path, '[check]\nlayers = ["web", "store"]\n', store="from shop import common\n")
     write(folder, {"shop/common.py": "from shop.web import api\n"})
     report = check_application(folder)
-    assert told(report) == ["RM606 shop/store/api.py:1"]
+    assert told(report) == ["RM706 shop/store/api.py:1"]
     assert "by way of shop.common" in report.new[0].message
 
 
@@ -83,7 +83,7 @@ def test_only_public_names_may_be_used(tmp_path: Path) -> None:
         web="from shop.store.api import public, other\n",
         core="from shop.store import api as store\ndef f():\n    store.public()\n    store.other()\n",
     )
-    assert told(check_application(folder)) == ["RM607 shop/core/api.py:4", "RM607 shop/web/api.py:1"]
+    assert told(check_application(folder)) == ["RM707 shop/core/api.py:4", "RM707 shop/web/api.py:1"]
 
 
 def test_the_declarations_of_the_documentation_are_right() -> None:
@@ -156,11 +156,11 @@ def test_a_tach_file_declares_modules_uses_layers_and_interfaces(tmp_path: Path)
         store="from shop.web import read\n",
     )
     report = check_package("shop", folder)
-    assert [each for each in told(report) if "RM602" not in each] == [
+    assert [each for each in told(report) if "RM702" not in each] == [
         "RM103 shop/core/__init__.py:3",
-        "RM606 shop/store/__init__.py:3",
-        "RM607 shop/web/__init__.py:5",
-        "RM601 shop/web/__init__.py:6",
+        "RM706 shop/store/__init__.py:3",
+        "RM707 shop/web/__init__.py:5",
+        "RM701 shop/web/__init__.py:6",
     ]
     undeclared = next(each for each in report.new if each.code == "RM103")
     assert undeclared.change == "add it to depends_on at tach.toml:10"
@@ -169,7 +169,7 @@ def test_a_tach_file_declares_modules_uses_layers_and_interfaces(tmp_path: Path)
 def test_a_dependency_that_nothing_needs_is_told_where_tach_declares_it(tmp_path: Path) -> None:
     """tach calls it `exact`."""
     report = check_package("shop", tached(tmp_path))
-    assert told(report) == ["RM603 tach.toml:5", "RM603 tach.toml:5"]
+    assert told(report) == ["RM703 tach.toml:5", "RM703 tach.toml:5"]
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ def test_contracts_of_import_linter_are_checked(tmp_path: Path) -> None:
         },
     )
     report = check_package("shop", tmp_path)
-    assert told(report) == ["RM608 shop/core/__init__.py:1", "RM608 shop/core/__init__.py:2"]
+    assert told(report) == ["RM708 shop/core/__init__.py:1", "RM708 shop/core/__init__.py:2"]
     assert "by way of shop.between, against `alone` of pyproject.toml" in report.new[1].message
 
 
@@ -314,7 +314,7 @@ def test_what_import_linter_says_of_ramet_is_said_here_too() -> None:
     assert list(declared.find(project)) == []
     more = reading.read(b"from ramet.engines import ports\n", "ramet.edge.limits", is_package=False)
     broken = dataclasses.replace(project, facts={**project.facts, "ramet.edge.limits": more})
-    assert [each.code for each in declared.find(broken)] == ["RM606"]
+    assert [each.code for each in declared.find(broken)] == ["RM706"]
 
 
 @pytest.mark.parametrize(

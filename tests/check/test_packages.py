@@ -10,7 +10,7 @@ from tests.check.support import check_package
 
 
 @pytest.mark.parametrize(
-    ("package", "modules", "some"), [("django", 10, "RM602"), ("fastapi", 5, "RM601"), ("starlette", 1, "RM605")]
+    ("package", "modules", "some"), [("django", 10, "RM702"), ("fastapi", 5, "RM701"), ("starlette", 1, "RM705")]
 )
 def test_a_package_of_others_is_checked_without_a_crash(package: str, modules: int, some: str, tmp_path: Path) -> None:
     """By name, from wherever it is installed; its subpackages are taken for modules. Each finding names a line of a file."""
@@ -33,7 +33,7 @@ def test_the_command_takes_a_package_by_name(
     monkeypatch.chdir(tmp_path)
     assert run(["check", "starlette"]) == 1
     said = capsys.readouterr()
-    assert "RM601 import past a face" in said.out
+    assert "RM701 import past a face" in said.out
     assert "to mend" in said.err
     assert run(["check", "starlette", "--accept"]) == 0
     assert run(["check", "starlette"]) == 0

@@ -53,11 +53,11 @@ def test_another_of_the_same_rule_is_new(shop: Path) -> None:
 def test_what_is_mended_is_told_and_can_be_forgotten(shop: Path) -> None:
     """The ratchet only tightens: once forgotten it is new again. Without findings there is no file."""
     write(shop, {"shop/a/__init__.py": ""})
-    assert check_package("shop", shop).gone == ("RM601 shop/a/__init__.py shop.b.inner",)
+    assert check_package("shop", shop).gone == ("RM701 shop/a/__init__.py shop.b.inner",)
     accept(shop)
     assert not (shop / ratchet.FILE).exists()
     write(shop, {"shop/a/__init__.py": PAST})
-    assert codes(check_package("shop", shop)) == ["RM601"]
+    assert codes(check_package("shop", shop)) == ["RM701"]
 
 
 def finding(subject: str = "x", *, rule: rules.Rule = rules.PAST_THE_FACE, file: str = "a.py", line: int = 1) -> Finding:
@@ -66,14 +66,14 @@ def finding(subject: str = "x", *, rule: rules.Rule = rules.PAST_THE_FACE, file:
 
 def test_a_second_one_of_the_same_is_new() -> None:
     """The number counts too."""
-    judged = ratchet.sort([finding(line=1), finding(line=2)], {"RM601 a.py x": 1})
+    judged = ratchet.sort([finding(line=1), finding(line=2)], {"RM701 a.py x": 1})
     assert (judged.accepted, judged.new) == ((finding(line=1),), (finding(line=2),))
 
 
 @pytest.mark.parametrize(("members", "is_new"), [("a b c", False), ("a b", False), ("a b c d", True), ("d e", True)])
 def test_a_circle_that_became_smaller_is_still_the_accepted_one(members: str, is_new: bool) -> None:
     """Taking a module out of it is progress; another one in it is not. Where it is told moves with the imports."""
-    judged = ratchet.sort([finding(members, rule=rules.CYCLE, file="elsewhere.py")], {"RM602 a.py a b c": 1})
+    judged = ratchet.sort([finding(members, rule=rules.CYCLE, file="elsewhere.py")], {"RM702 a.py a b c": 1})
     assert bool(judged.new) is is_new
     assert bool(judged.gone) is is_new
 
@@ -81,8 +81,8 @@ def test_a_circle_that_became_smaller_is_still_the_accepted_one(members: str, is
 def test_the_file_is_sorted_with_one_finding_a_line(tmp_path: Path) -> None:
     """Two branches that accept something merge."""
     ratchet.save(tmp_path / "f", [finding("z"), finding("é"), finding("z")])
-    assert (tmp_path / "f").read_text() == '{\n"RM601 a.py z": 2,\n"RM601 a.py é": 1\n}\n'
-    assert ratchet.load(tmp_path / "f") == {"RM601 a.py z": 2, "RM601 a.py é": 1}
+    assert (tmp_path / "f").read_text() == '{\n"RM701 a.py z": 2,\n"RM701 a.py é": 1\n}\n'
+    assert ratchet.load(tmp_path / "f") == {"RM701 a.py z": 2, "RM701 a.py é": 1}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"a": "b"}', '{"a": 0}', '{"a": true}', "\xff", "null", "[" * 100_000])

@@ -9,14 +9,14 @@ from ramet.check.waivers import waivers
 from tests.check.support import check_package, codes, write
 
 READ: dict[str, tuple[str, list[Waiver]]] = {
-    "behind the code": ("x = {}  # ramet: allow RM605 because it is small\n", [Waiver(1, ("RM605",), "it is small")]),
-    "above the code": ("# ramet: allow RM605 because it is small\n\n# more\nx = {}\n", [Waiver(4, ("RM605",), "it is small")]),
+    "behind the code": ("x = {}  # ramet: allow RM705 because it is small\n", [Waiver(1, ("RM705",), "it is small")]),
+    "above the code": ("# ramet: allow RM705 because it is small\n\n# more\nx = {}\n", [Waiver(4, ("RM705",), "it is small")]),
     "within a block": ("def f():\n    # ramet: allow RM105 because a\n    g()\n", [Waiver(3, ("RM105",), "a")]),
-    "two codes": ("x = {}  # ramet: allow RM605, RM601 because both\n", [Waiver(1, ("RM605", "RM601"), "both")]),
-    "no reason": ("x = {}  # ramet: allow RM605\n", [Waiver(1, ("RM605",), "")]),
+    "two codes": ("x = {}  # ramet: allow RM705, RM701 because both\n", [Waiver(1, ("RM705", "RM701"), "both")]),
+    "no reason": ("x = {}  # ramet: allow RM705\n", [Waiver(1, ("RM705",), "")]),
     "no code": ("x = {}  # ramet: allow because of me\n", [Waiver(1, (), "of me")]),
-    "in a text": ("x = '# ramet: allow RM605 because no'\n", []),
-    "another tool's": ("x = 1  # noqa: RM605\n", []),
+    "in a text": ("x = '# ramet: allow RM705 because no'\n", []),
+    "another tool's": ("x = 1  # noqa: RM705\n", []),
 }
 
 
@@ -33,11 +33,11 @@ STATE = "def f():\n    x[1] = 1\n"
 @pytest.mark.parametrize(
     ("waiver", "expected"),
     [
-        ("# ramet: allow RM605 because it is small", []),
-        ("# ramet: allow RM605", ["RM605", "RM612"]),
-        ("# ramet: allow RM601 because it is small", ["RM605", "RM612"]),
-        ("# ramet: allow RM605, RM601 because it is small", ["RM612"]),
-        ("# ramet: allow because of me", ["RM605", "RM612"]),
+        ("# ramet: allow RM705 because it is small", []),
+        ("# ramet: allow RM705", ["RM705", "RM712"]),
+        ("# ramet: allow RM701 because it is small", ["RM705", "RM712"]),
+        ("# ramet: allow RM705, RM701 because it is small", ["RM712"]),
+        ("# ramet: allow because of me", ["RM705", "RM712"]),
     ],
 )
 def test_a_finding_is_waived_by_its_code_and_with_a_reason(waiver: str, expected: list[str], tmp_path: Path) -> None:
@@ -45,4 +45,4 @@ def test_a_finding_is_waived_by_its_code_and_with_a_reason(waiver: str, expected
     write(tmp_path, {"shop/__init__.py": f"x = {{}}  {waiver}\n{STATE}"})
     report = check_package("shop", tmp_path)
     assert codes(report) == expected
-    assert len(report.waived) == (0 if "RM605" in expected else 1)
+    assert len(report.waived) == (0 if "RM705" in expected else 1)

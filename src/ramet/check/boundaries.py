@@ -1,4 +1,4 @@
-"""RM601, RM607, RM609: what code takes of another module, against what that module's face offers."""
+"""RM701, RM707, RM709: what code takes of another module, against what that module's face offers."""
 
 import re
 from collections.abc import Iterable, Iterator

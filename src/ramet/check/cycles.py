@@ -1,4 +1,4 @@
-"""RM602: modules that import each other in a circle."""
+"""RM702: modules that import each other in a circle."""
 
 from collections.abc import Iterator
 

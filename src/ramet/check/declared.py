@@ -1,4 +1,4 @@
-"""RM606 and RM608: layers and forbidden imports, on grimp's graph of all files."""
+"""RM706 and RM708: layers and forbidden imports, on grimp's graph of all files."""
 
 import copy
 from collections.abc import Iterator, Sequence
@@ -44,8 +44,13 @@ def _without_ignored(imports: grimp.ImportGraph, contract: Contract) -> grimp.Im
 
 
 def _layers(project: Project, imports: grimp.ImportGraph, contract: Layers) -> Iterator[Finding]:
-    rows = [(tuple(name for name in row.packages if name in imports.modules), row.are_independent) for row in contract.rows]
-    layers = [grimp.Layer(*names, independent=independent) for names, independent in rows if names]
+    layers: list[grimp.Layer] = []
+    seen: set[str] = set()
+    for row in contract.rows:
+        names = [name for name in dict.fromkeys(row.packages) if name in imports.modules and name not in seen]
+        seen.update(names)
+        if names:
+            layers.append(grimp.Layer(*names, independent=row.are_independent))
     try:
         illegal = imports.find_illegal_dependencies_for_layers(layers)
     except NoSuchContainer:

@@ -1,4 +1,4 @@
-"""RM620 and RM621: the contracts of this version against those of one that is deployed. Pure.
+"""RM720 and RM721: the contracts of this version against those of one that is deployed. Pure.
 
 During a release both are there: old callers meet new callees, and new callers meet old callees. The first must work. The second
 is a question of order: it works if callees are replaced first.

@@ -91,7 +91,7 @@ class Declaration(NamedTuple):
 
 
 class Waiver(NamedTuple):
-    """`# ramet: allow RM605 because ...`. line: the one that it speaks of. reason: may be empty."""
+    """`# ramet: allow RM705 because ...`. line: the one that it speaks of. reason: may be empty."""
 
     line: int
     codes: tuple[str, ...]

@@ -1,6 +1,6 @@
 """`.ramet-accepted.json`: findings that were there when somebody decided to begin. New ones fail the check, these do not.
 
-    {"RM601 shop/orders/service.py shop.accounts.tokens": 1, ...}
+    {"RM701 shop/orders/service.py shop.accounts.tokens": 1, ...}
 
 A finding is told again by code, file and subject, never by line. The number is how many there may be: a second one of the same is
 new. It only tightens: what is gone is told, and forgotten by the next `--accept`.

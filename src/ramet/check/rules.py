@@ -36,7 +36,7 @@ CALL_IN_TRANSACTION = Rule(
     "Make the call before the block, or after it.",
 )
 PAST_THE_FACE = Rule(
-    "RM601",
+    "RM701",
     "import past a face",
     "Code reaches into another module: it imports an inner file, a private name or the database, not what the face (`api.py` or"
     " `__init__`) offers.",
@@ -45,7 +45,7 @@ PAST_THE_FACE = Rule(
     "Offer it in the face as a call or a type, and import the face.",
 )
 CYCLE = Rule(
-    "RM602",
+    "RM702",
     "cycle of modules",
     "Modules import each other in a circle. Imports for type checkers do not count.",
     "None of them can be taken out, released or tested without the others, and there is no order in which their versions can"
@@ -53,14 +53,14 @@ CYCLE = Rule(
     "Turn one of the imports around: pass what is needed as an argument, or move it to the module that both use.",
 )
 UNUSED_USE = Rule(
-    "RM603",
+    "RM703",
     "unused use",
     "`uses` lists a module that nothing in this one imports, or that the application does not have.",
     "Apart, the instances of this module are let in by the other one, connect to it, and wait for it in a release, for nothing.",
     "Leave the name out of `uses`.",
 )
 FOREIGN_TABLE = Rule(
-    "RM604",
+    "RM704",
     "foreign table",
     "A statement, a migration or a foreign key names a table that belongs to another module: it is in that module's schema, or"
     " that module's migrations or models make it.",
@@ -69,22 +69,22 @@ FOREIGN_TABLE = Rule(
     "Ask the module that owns the table by a call, or keep the ids alone.",
 )
 SHARED_STATE = Rule(
-    "RM605",
+    "RM705",
     "mutable shared state",
     "A function changes a dict, list, set or counter at the top level of a file.",
     "Each instance has its own copy: with two of them callers see one or the other, and a restart empties both.",
     "Keep it in the module's database. If each process may well have its own, such as a cache of what never changes, say so:"
-    " `# ramet: allow RM605 because ...`.",
+    " `# ramet: allow RM705 because ...`.",
 )
 LAYER = Rule(
-    "RM606",
+    "RM706",
     "import against the layers",
     "A module imports one that stands above it, or beside it, in the declared layers; also by way of other code.",
     "The lower module cannot run or be released without the higher one, which is the order that the layers promise.",
     "Move what is needed down, or pass it in from above.",
 )
 NOT_PUBLIC = Rule(
-    "RM607",
+    "RM707",
     "name that is not public",
     "Code imports a name of another module that the declared public names (`[check.public]`, or an interface in tach.toml) do"
     " not list.",
@@ -92,14 +92,14 @@ NOT_PUBLIC = Rule(
     "Use a public name, or add this one to the list.",
 )
 FORBIDDEN = Rule(
-    "RM608",
+    "RM708",
     "forbidden import",
     "Code imports what a `forbidden` or `independence` contract of import-linter rules out.",
     "Somebody has decided that the one has to work without the other; with this import it does not.",
     "Do without it, or change the contract.",
 )
 NO_FACE = Rule(
-    "RM609",
+    "RM709",
     "module without a face",
     "A package counts as a module and has no face: in an application no `Module(...)` of its name, elsewhere neither an `api.py`"
     " nor anything in its `__init__`, while others import its inner files.",
@@ -107,7 +107,7 @@ NO_FACE = Rule(
     "Write `api.py` and offer there what others use.",
 )
 RUN_TIME = Rule(
-    "RM610",
+    "RM710",
     "decided at run time",
     "An import's target, or the list `uses`, is computed, so this check cannot see it.",
     "What is imported here may reach past a face, and would be found when it breaks.",
@@ -115,21 +115,21 @@ RUN_TIME = Rule(
     is_note=True,
 )
 UNREADABLE = Rule(
-    "RM611",
+    "RM711",
     "file that cannot be read",
     "A file is no Python: a syntax error, an encoding that does not fit, null bytes, or it cannot be opened.",
     "Nothing in it was checked, and an instance that imports it does not start.",
     "Correct the file.",
 )
 WAIVES_NOTHING = Rule(
-    "RM612",
+    "RM712",
     "waiver that waives nothing",
     "`# ramet: allow ...` speaks of a line without such a finding, names no code, or gives no reason.",
     "The next finding on that line would be waived by a decision that was about something else.",
-    "Remove it, or write it as `# ramet: allow RM605 because ...`.",
+    "Remove it, or write it as `# ramet: allow RM705 because ...`.",
 )
 SQL_NOT_READ = Rule(
-    "RM613",
+    "RM713",
     "SQL that is not read",
     "A statement is given to the database that sqlglot does not understand.",
     "It may name another module's table, and would be found when the server refuses it.",
@@ -137,14 +137,14 @@ SQL_NOT_READ = Rule(
     is_note=True,
 )
 BREAKS_CALLER = Rule(
-    "RM620",
+    "RM720",
     "change that breaks a deployed caller",
     "By `--against`: a call was removed or changed so that code of the other version, which calls it, cannot call it any more.",
     "Apart, the two are never replaced in one instant: from the first new instance to the last old one these calls fail.",
     "Make the change in a compatible way, and take the old one away when no deployed version needs it.",
 )
 CALLEE_FIRST = Rule(
-    "RM621",
+    "RM721",
     "change that needs its callee first",
     "By `--against`: a call of the new code cannot be answered by the deployed callee.",
     "It works if the callee's new version runs everywhere before the caller's first instance starts, and not the other way"

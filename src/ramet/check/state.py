@@ -1,4 +1,4 @@
-"""RM605: values at the top level of a file that functions change.
+"""RM705: values at the top level of a file that functions change.
 
 What is only filled while files are imported, such as a registry behind a decorator, is the same in each instance: no finding.
 """
@@ -36,7 +36,7 @@ def _finding(file: SourceFile, state: State, changed_in: SourceFile, mutation: M
         file.shown,
         state.line,
         f"`{state.name}` is a {state.kind} that `{mutation.function}`{place} changes (line {mutation.line})",
-        "keep it in the module's database; or if each process may well have its own, add `# ramet: allow RM605 because ...`",
+        "keep it in the module's database; or if each process may well have its own, add `# ramet: allow RM705 because ...`",
         state.name,
     )
 

@@ -1,4 +1,4 @@
-"""RM604: SQL, migrations and foreign keys that name another module's table. RM613 for SQL that nobody could read."""
+"""RM704: SQL, migrations and foreign keys that name another module's table. RM713 for SQL that nobody could read."""
 
 from collections.abc import Iterator
 

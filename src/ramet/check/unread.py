@@ -1,4 +1,4 @@
-"""RM611 and RM610: files that could not be read, and imports whose target is computed."""
+"""RM711 and RM710: files that could not be read, and imports whose target is computed."""
 
 from collections.abc import Iterator
 

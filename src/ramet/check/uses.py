@@ -1,4 +1,4 @@
-"""RM103 and RM603: what a module imports, against what its `uses` declares. RM610 for a list that is computed."""
+"""RM103 and RM703: what a module imports, against what its `uses` declares. RM710 for a list that is computed."""
 
 from collections.abc import Iterator
 

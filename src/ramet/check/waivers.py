@@ -1,4 +1,4 @@
-"""`# ramet: allow RM605 because the keys never change`: one finding, on this line or the next, that is as it should be."""
+"""`# ramet: allow RM705 because the keys never change`: one finding, on this line or the next, that is as it should be."""
 
 import io
 import re

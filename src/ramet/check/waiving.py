@@ -1,4 +1,4 @@
-"""Waivers in the source against findings: what is waived, and RM612 for a waiver that waives nothing."""
+"""Waivers in the source against findings: what is waived, and RM712 for a waiver that waives nothing."""
 
 from collections.abc import Iterable
 
@@ -44,6 +44,6 @@ def _idle(file: SourceFile, waiver: Waiver, unused: list[str]) -> Finding:
         file.shown,
         waiver.line,
         message,
-        "remove it, or write it as `# ramet: allow RM605 because ...`",
+        "remove it, or write it as `# ramet: allow RM705 because ...`",
         " ".join(unused) or "waiver",
     )

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import click
 
-from ramet.check import formats
+from ramet.check import against as comparing
+from ramet.check import formats, opening, running
 from ramet.check.findings import Finding
 from ramet.check.report import Report
+from ramet.cli.groups import Choice
 from ramet.errors import ConfigError
 from ramet.operate import files
 
@@ -21,9 +23,7 @@ FOUND = 1
 @click.option("--accept", is_flag=True, help="Accept what is found today: from now on only what is new fails the check.")
 @click.option("--against", metavar="REVISION", help="Compare contracts with those of a git revision, or of what is `running`.")
 @click.option("--json", "json_", is_flag=True, help="One JSON object.")
-@click.option(
-    "--format", "form", type=click.Choice(["text", "github"]), default="text", show_default=True, help="github: annotations."
-)
+@click.option("--format", "form", type=Choice(["text", "github"]), default="text", show_default=True, help="github: annotations.")
 @click.pass_context
 def check(context: click.Context, target: str | None, accept: bool, against: str | None, json_: bool, form: str) -> None:
     """Find what would break if a module were taken apart: imports past a face, cycles, undeclared uses, calls in transactions,
@@ -39,11 +39,6 @@ def check(context: click.Context, target: str | None, accept: bool, against: str
     ramet check src/shop --accept
     ramet check --against main --format github
     """
-    try:
-        from ramet.check import against as comparing  # deferred: an extra that the other verbs do without
-        from ramet.check import opening, running
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"{error.name} is not installed", hint="pip install 'ramet[check]'") from error
     here = Path.cwd()
     file = _application(target, here)
     accepted_file = (file.parent if file else here) / running.ACCEPTED

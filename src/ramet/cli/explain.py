@@ -18,7 +18,7 @@ def explain(code: str, json_: bool) -> None:
 
     \b
     ramet explain RM101
-    ramet explain RM601 --json
+    ramet explain RM701 --json
     """
     known = explanations.all_codes()
     wanted = code.strip().strip("[]").upper()

@@ -4,16 +4,17 @@ Read by `ramet explain` and by tools/reference, which makes docs/reference/error
 """
 
 import importlib
-import importlib.util
 import inspect
-import pkgutil
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import ramet
 from ramet.check import rules
 from ramet.errors import RametError
+
+_SOURCE = Path(ramet.__file__).parent
 
 DO: dict[str, tuple[str | None, str]] = {
     "RametError": ("Never itself. It is the class to catch for everything below.", "Read the notes: `at:` and `hint:`."),
@@ -103,6 +104,16 @@ DO: dict[str, tuple[str | None, str]] = {
     "StepFailed": ("A step of a plan could not be taken. What was done before it is undone.", "Correct what the message names."),
     "JournalUnreadable": ("The journal was written by a newer version of Ramet.", "Use that version, or a newer one."),
     "GateFailed": (None, "Look at what the gate compared, and correct the new version."),
+    "OwnershipOver": (
+        "An instance was about to run a schedule, or to write in a run, under an epoch that is over: another one owns it now.",
+        "Nothing: the new owner runs them. If no instance does, see `ramet status`.",
+    ),
+    # testing
+    "HistoryRefused": (
+        "A history is recorded, read or judged, see [histories.md](../concepts/histories.md).",
+        "Correct the recording. Of a file, the line that the error names.",
+    ),
+    # operate
     "GateHeld": (None, "Decide: `ramet apply --resume` or `ramet apply --undo`."),
     "InternalError": ("A state that our code should not reach.", "Report it with its text and stack."),
     # engines
@@ -204,16 +215,15 @@ class Explanation:
 
 
 def error_classes() -> Iterator[list[type[RametError]]]:
-    """The errors of `ramet.errors`, and then those of each part that has a file of that name, each list by code."""
-    parts = sorted(info.name for info in pkgutil.iter_modules(ramet.__path__) if info.ispkg)
-    for name in ("ramet.errors", *(f"ramet.{part}.errors" for part in parts)):
-        if importlib.util.find_spec(name) is not None:
-            found = [
-                value
-                for value in vars(importlib.import_module(name)).values()
-                if isinstance(value, type) and issubclass(value, RametError) and value.__module__ == name
-            ]
-            yield sorted(found, key=lambda cls: cls.code)
+    """The errors of `ramet.errors`, and then those of each file of that name below, each list by code."""
+    for path in (_SOURCE / "errors.py", *sorted(_SOURCE.glob("*/**/errors.py"))):
+        name = ".".join(("ramet", *path.relative_to(_SOURCE).with_suffix("").parts))
+        found = [
+            value
+            for value in vars(importlib.import_module(name)).values()
+            if isinstance(value, type) and issubclass(value, RametError) and value.__module__ == name
+        ]
+        yield sorted(found, key=lambda cls: cls.code)
 
 
 def all_codes() -> dict[str, list[Explanation]]:

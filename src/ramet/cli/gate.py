@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from ramet.cli.groups import Group
 from ramet.model.gates import gate as gates
 from ramet.model.gates.policy import Policy
 from ramet.model.gates.recordings import Recording, read
@@ -30,7 +31,7 @@ class Tick(NamedTuple):
     gate: Gate
 
 
-@click.group()
+@click.group(cls=Group)
 def gate() -> None:
     """Gates of plans: whether a change may go on.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ramet.cli import completing
 from ramet.cli.application import current
 from ramet.cli.progress import follow
 from ramet.model.commands import PlanState
@@ -32,7 +33,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command()
-@click.argument("topology")
+@click.argument("topology", shell_complete=completing.topologies)
 @click.option("--json", "json_", is_flag=True, help="One JSON object.")
 def plan(topology: str, json_: bool) -> None:
     """The steps from what runs to TOPOLOGY: what each does, why, how long, its risk, how it is undone. Changes nothing.
@@ -45,7 +46,7 @@ def plan(topology: str, json_: bool) -> None:
 
 
 @click.command("apply")
-@click.argument("topology", required=False)
+@click.argument("topology", required=False, shell_complete=completing.topologies)
 @click.option("--resume", is_flag=True, help="Go on with the plan that is paused.")
 @click.option("--undo", is_flag=True, help="Take back what the plan under way has done.")
 @_options
@@ -72,7 +73,7 @@ def apply(context: click.Context, topology: str | None, resume: bool, undo: bool
 
 
 @click.command()
-@click.argument("module")
+@click.argument("module", shell_complete=completing.modules)
 @click.option("--as", "service", default="", help="Name of the service. Default: the module's.")
 @_options
 @click.pass_context
@@ -87,8 +88,13 @@ def extract(context: click.Context, module: str, service: str, json_: bool, dry_
 
 
 @click.command()
-@click.argument("service")
-@click.option("--into", default="", help="The service that takes its modules. Default: the one with the most modules.")
+@click.argument("service", shell_complete=completing.services)
+@click.option(
+    "--into",
+    default="",
+    shell_complete=completing.services,
+    help="The service that takes its modules. Default: the one with the most modules.",
+)
 @_options
 @click.pass_context
 def absorb(context: click.Context, service: str, into: str, json_: bool, dry_run: bool, yes: bool) -> None:
@@ -102,7 +108,7 @@ def absorb(context: click.Context, service: str, into: str, json_: bool, dry_run
 
 
 @click.command()
-@click.argument("service")
+@click.argument("service", shell_complete=completing.services)
 @click.argument("instances", type=click.IntRange(min=0))
 @_options
 @click.pass_context
@@ -209,7 +215,11 @@ def _tell(told: Told, json_: bool) -> None:
         click.echo("nothing to do: the system is what is wanted already")
         return
     click.secho(told.title, bold=True)
+    said: set[tuple[str, str]] = set()
     for number, line in enumerate(told.lines, 1):
-        click.echo(f"{number:>3}  {line.what}")
-        click.secho(f"     why {line.why}; about {line.takes_s:.1f} s; risk: {line.risk}; undo: {line.undo}", dim=True)
+        click.echo(f"{number:>3}  {line.takes_s:5.1f} s  {line.what}")
+        if (line.kind, line.why) not in said:  # once for each kind of step: four shifts have one reason
+            said.add((line.kind, line.why))
+            click.secho(f"{'':>14}why: {line.why}", dim=True)
+            click.secho(f"{'':>14}risk: {line.risk}; undo: {line.undo}", dim=True)
     click.echo(f"about {told.takes_s:.0f} s; needs {told.needs}")

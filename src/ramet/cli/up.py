@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from ramet.cli import completing
 from ramet.cli.application import Current, current
 from ramet.errors import ConfigError
 from ramet.model.launch import FleetRecord
@@ -26,7 +27,7 @@ LOST = 3
 
 
 @click.command()
-@click.argument("topology", required=False)
+@click.argument("topology", required=False, shell_complete=completing.topologies)
 @click.option("--detach", is_flag=True, help="Go on in the background; `ramet down` stops it.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the HTTP entrance. 0: a free one.")
 @click.option(

@@ -18,7 +18,7 @@ from ramet.edge.docs import DOCS_PAGE
 from ramet.edge.endpoints import handler_of
 from ramet.edge.limits import Limits
 from ramet.edge.mounts import Mounted
-from ramet.edge.openapi import Described, openapi
+from ramet.edge.openapi import described, openapi
 from ramet.edge.problems import RenderProblem, render
 from ramet.edge.proxies import TRUSTED, Proxies
 from ramet.edge.routing import Router
@@ -96,16 +96,12 @@ class Ingress:
         if docs:
             self._own |= {"/openapi.json": self._openapi, "/docs": self._docs}
         self._title, self._version = title, version
-        self._described: list[Described] = []
         self._document: bytes | None = None
         self._unmatched: dict[str, Route] = {}
         modules = list(modules)
         for module in modules:
             self._add(module)
-        for module in modules if documented is None else documented:
-            for endpoint in module.endpoints:
-                if endpoint.method != SOCKET_METHOD:
-                    self._described.append(Described(self._prefix + endpoint.path, endpoint))
+        self._described = described(modules if documented is None else documented, self._prefix)
 
     def __repr__(self) -> str:
         return f"<Ingress: {len(self._described)} endpoints, {sum(map(len, self._mounted.values()))} mounts, {self.in_flight}>"

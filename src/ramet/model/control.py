@@ -3,6 +3,19 @@
 import msgspec
 
 
+class ScheduleStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A schedule that an instance owns. epoch: of its module's ownership. runs, failed: since the process began. last_run_at:
+    seconds since 1970, 0 for never. last_error: type of what the last run raised, empty for none."""
+
+    module: str
+    name: str
+    epoch: int
+    runs: int
+    failed: int
+    last_run_at: float
+    last_error: str
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """state: starting, ready or draining; why: what it waits for, empty when ready. memory_bytes: resident. started: seconds
     since the epoch. cpu_s: that the process has used. lag_s: how late its event loop was. waiting: calls that wait for an
@@ -24,6 +37,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     cpu_s: float = 0.0
     lag_s: float = 0.0
     waiting: int = 0
+    schedules: list[ScheduleStatus] = []
+    """Those that it owns now."""
 
 
 class Served(msgspec.Struct, frozen=True):

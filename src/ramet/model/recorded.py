@@ -4,6 +4,7 @@ import msgspec
 
 from ramet.model.launch import Launch
 from ramet.model.release import Release
+from ramet.model.routing import Owner
 from ramet.model.system import System
 
 
@@ -20,7 +21,8 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
-    """epoch: of the last routing table. http: host and port of the entrance. instances: by name. releases: by version."""
+    """epoch: of the last routing table. http: host and port of the entrance. instances: by name. releases: by version. owners: by
+    module."""
 
     system: System
     epoch: int
@@ -28,3 +30,4 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     instances: dict[str, Kept]
     releases: dict[str, Release]
+    owners: dict[str, Owner] = {}

@@ -1,4 +1,4 @@
-"""Where modules can be called: what is pushed to every instance. Callers never look an address up; they are told."""
+"""Where modules can be called, and who owns them: what is pushed to every instance. Nobody looks these up; all are told."""
 
 from collections.abc import Mapping
 
@@ -43,15 +43,28 @@ class Address(msgspec.Struct, frozen=True):
         return place(self.service, self.version)
 
 
+class Owner(msgspec.Struct, frozen=True):
+    """Who runs what a module has one owner for: its schedules.
+
+    instance: empty for nobody, while it is handed over. epoch: of the ownership. It grows with every change of the owner, also
+    from one controller to the next, and is what the module's database compares (`ramet.data.ownership`).
+    """
+
+    instance: str
+    epoch: int
+
+
 class RoutingTable(msgspec.Struct, frozen=True):
     """Module -> the instances that host it. `epoch` grows with each table; an older one is ignored.
 
-    shares: module -> place -> percent of its calls; a module without an entry is called at all of its instances alike.
+    shares: module -> place -> percent of its calls; a module without an entry is called at all of its instances alike. owners:
+    module -> who owns its schedules.
     """
 
     epoch: int
     modules: dict[str, list[Address]]
     shares: dict[str, dict[str, int]] = {}
+    owners: dict[str, Owner] = {}
 
 
 def open_places(shares: Mapping[str, int], version: str) -> dict[str, int]:

@@ -24,7 +24,7 @@ from ramet.engines.errors import EngineBusy
 from ramet.engines.identity import identify
 from ramet.engines.locks import DirectoryLock
 from ramet.engines.ports import free_port
-from ramet.engines.supervision import Change
+from ramet.engines.supervision import Change, Status
 from ramet.errors import JournalUnreadable, PlanBusy, RametError
 from ramet.model.explaining import Told, told
 from ramet.model.facts import Facts
@@ -51,6 +51,9 @@ from ramet.process.describe import describe
 from ramet.wire import values
 
 logger = logging.getLogger("ramet.operate")
+
+_SEEN = {Status.WAITING: True, Status.FAILED: True, Status.RUNNING: False}
+"""Whether an instance is down, by what its supervisor says."""
 
 Report = Callable[[str], None]
 """Told what is happening, in a sentence for a person."""
@@ -86,6 +89,7 @@ class Controller:
         self._envoy = Envoy(folder.root / "envoy", on_change=self._on_change)
         self._stack = AsyncExitStack()
         self._is_up = False
+        self._marking: set[asyncio.Task[None]] = set()
         self._found_running = False
         self._schema: ControlSchema | None = None
         self._world: LiveWorld | None = None
@@ -178,6 +182,7 @@ class Controller:
         gates = Gates(
             self.folder.root / "gates",
             Policy(),
+            promised_s=min((each.latency_s for each in self.application.objectives.values() if each.latency_s), default=None),
             is_asked=lambda: self._plans is not None and self._plans.is_asked,
         )
         self._world = LiveWorld(
@@ -293,6 +298,16 @@ class Controller:
     def _on_change(self, change: Change) -> None:
         logger.info("fleet.changed", extra={"name_": change.name, "status": change.status.value, "detail": change.detail})
         self._report(f"{change.name}: {change.status.value}{f' ({change.detail})' if change.detail else ''}")
+        if self._is_up and change.status in _SEEN:
+            task = asyncio.create_task(self._mark(change.name, down=_SEEN[change.status]), name=f"mark {change.name}")
+            self._marking.add(task)
+            task.add_done_callback(self._marking.discard)
+
+    async def _mark(self, instance: str, *, down: bool) -> None:
+        try:
+            await self.world.mark(instance, down=down)
+        except RametError as error:  # its health checks see it too, a second later
+            logger.warning("envoy.not_told", extra={"instance": instance, "reason": str(error)})
 
     # Plans
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
-from ramet.data import budget, migrations, revisions, schemas
+from ramet.data import budget, migrations, ownership, revisions, schemas
 from ramet.data.address import Address
 from ramet.data.budget import Demand
 from ramet.data.revisions import Revision
@@ -87,6 +87,14 @@ class DatabaseServer:
         for name, folder in self._folders():
             if only is None or name in only:
                 await migrations.up(name, folder, self.address(name), report=partial(report, name))
+
+    async def reserve(self, modules: Iterable[str]) -> Mapping[str, int]:
+        """For each of these modules an epoch under which nobody has owned its schedules yet. Whoever owned them does no more.
+
+        1 for a module without a database: it has nothing to be compared with.
+        """
+        known = {module.name for module in self._modules}
+        return {name: await ownership.reserve(self.address(name)) if name in known else 1 for name in modules}
 
     async def migrate_release(self, release: Release, modules: Iterable[str]) -> None:
         """Apply what a release's own folders have and the databases lack. A migration imports nothing of the application, whose

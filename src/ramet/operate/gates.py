@@ -1,7 +1,8 @@
 """Gates of a running plan: counters read once a second, judged by `model.gates`, every sample kept for `ramet gate replay`.
 
-Evidence carries over from one shift to the next of the same two sides, as long as this controller lives; the one that takes over
-begins a new gate, with nothing known.
+Evidence carries over from one shift to the next of the same two sides, and from one controller to the one that takes over, which
+judges the recording again and goes on. Slowness counts only once the new instances are warm: their first requests open
+connections, prepare statements and fill caches.
 """
 
 import asyncio
@@ -29,6 +30,8 @@ from ramet.process import control
 TICK_S = 1.0
 PATIENCE = 3
 """A gate that cannot tell at the end of its time goes on for so many times as long before a person is asked."""
+WARM_S = 3.0
+"""After each shift, slowness is not counted for so long. Three looks; errors and hard signals count from the first."""
 UNREADY_TICKS = 2
 """An instance that is not ready, or does not answer, for so many looks in a row has a hard signal."""
 
@@ -42,7 +45,8 @@ class Watched(Protocol):
 
 class Gates:
     """folder: where the samples go, a file for each gate. policy: for versions that are compared, of the application.
-    memory_limits: service -> bytes. is_asked: whether somebody waits for the plan to stop."""
+    memory_limits: service -> bytes. promised_s: the shortest latency of an objective, from which on a request is slow; None
+    without any. is_asked: whether somebody waits for the plan to stop."""
 
     def __init__(
         self,
@@ -50,12 +54,14 @@ class Gates:
         policy: Policy,
         *,
         memory_limits: Mapping[str, int] | None = None,
+        promised_s: float | None = None,
         is_asked: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder
         self._policy = policy
         self._memory_limits = dict(memory_limits or {})
+        self._promised_s = promised_s
         self._is_asked = is_asked
         self._clock = clock
         self._open: dict[tuple[tuple[str, ...], tuple[str, ...]], _Open] = {}
@@ -74,16 +80,18 @@ class Gates:
         """Until it can tell. Returns what it found. Raises GateFailed, GateHeld."""
         opened = self._open.get((gate.old, gate.new))
         if opened is None:
-            opened = self._open[gate.old, gate.new] = _Open(self._file(gate), self._policy_of(gate), gate)
-        await opened.begin(world)
+            opened = self._open[gate.old, gate.new] = _Open(self._file(gate), self._policy_of(gate), gate, self._promised_s)
         began = since = self._clock()
+        await opened.begin(world, began)
         while True:
             await asyncio.sleep(TICK_S)
             now = self._clock()
             verdict = await opened.look(world, since, now, self._memory_limits)
             since = now
             if verdict.kind == "fail":
-                raise GateFailed(f"the gate failed: {verdict.reason}", where=str(opened.file), hint="ramet gate replay")
+                raise GateFailed(
+                    f"the gate failed: {verdict.reason}", where=str(opened.file), hint=f"ramet gate replay {opened.file}"
+                )
             said = f"{verdict.kind}: {verdict.reason}"
             if self._is_asked():
                 return f"ended early, {said}"
@@ -110,18 +118,31 @@ class Gates:
 class _Open:
     """One gate: its state, its file, and the readings that the next tick is counted from."""
 
-    def __init__(self, file: Path, policy: Policy, gate: Watch) -> None:
+    def __init__(self, file: Path, policy: Policy, gate: Watch, promised_s: float | None) -> None:
         self.file = file
         self._gate = gate
         self._state: Gate = gates.opened(policy)
         self._reader = Reader(gate.modules)
+        self._promised_s = promised_s
         self._limits = SlowLimits()
+        self._warm_s = 0.0
         self._restarts: dict[str, int] = {}
         self._unready: dict[str, int] = {}
         self._known: dict[str, int] = {}
         self._is_new = True
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(recordings.head(policy))
+        self._open(policy)
+
+    def _open(self, policy: Policy) -> None:
+        """Begin a recording, or go on with the one of an earlier controller: the clock is the machine's and goes on too."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        if not self.file.exists():
+            self.file.write_bytes(recordings.head(policy))
+            return
+        data = self.file.read_bytes()
+        data = data[: data.rfind(b"\n") + 1]  # a line that was being written is none
+        self.file.write_bytes(data)
+        for sample in recordings.read(data, file=str(self.file)).samples:
+            self._state = gates.observe(self._state, sample)
 
     def __repr__(self) -> str:
         return f"<gate of {', '.join(self._gate.new)}: {gates.verdict(self._state).kind}>"
@@ -131,9 +152,10 @@ class _Open:
         """It will say nothing else any more."""
         return self._state.final is not None
 
-    async def begin(self, world: Watched) -> None:
+    async def begin(self, world: Watched, now: float) -> None:
         """Count from here: what came while no gate looked belongs to no weight."""
         readings = await self._read(world)
+        self._warm_s = now + WARM_S
         if self._is_new:
             old = [
                 readings[each.instance]
@@ -141,7 +163,7 @@ class _Open:
                 for each in world.system.at(place)
                 if each.instance in readings
             ]
-            self._limits = slow_limits(old, self._gate.modules)
+            self._limits = slow_limits(old, self._gate.modules, self._promised_s)
             self._known = known_errors(old, self._gate.modules)
         self._reader.begin(readings)
         for name in self._names(world, (*self._gate.old, *self._gate.new)):
@@ -149,8 +171,9 @@ class _Open:
 
     async def look(self, world: Watched, since: float, now: float, memory_limits: Mapping[str, int]) -> Verdict:
         readings = await self._read(world)
-        new = self._reader.read(readings, self._names(world, self._gate.new), self._limits)
-        old = self._reader.read(readings, self._names(world, self._gate.old), self._limits)
+        limits = self._limits if since >= self._warm_s else SlowLimits()
+        new = self._reader.read(readings, self._names(world, self._gate.new), limits)
+        old = self._reader.read(readings, self._names(world, self._gate.old), limits)
         if self._is_new:  # see `Side.exceptions`
             old = type(old)(old.requests, old.errors, old.slow, {**self._known, **old.exceptions})
             self._is_new = False

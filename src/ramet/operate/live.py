@@ -18,7 +18,7 @@ from ramet.model.control import Status
 from ramet.model.launch import Launch
 from ramet.model.recorded import Kept, Recorded
 from ramet.model.release import Release
-from ramet.model.routing import service_of, version_of
+from ramet.model.routing import Owner, RoutingTable, service_of, version_of
 from ramet.model.steps import Watch
 from ramet.model.system import System
 from ramet.operate import traffic
@@ -35,6 +35,8 @@ WARM_S = 10.0
 DROP_S = 30.0
 """How long the last calls of a module may take in a place that it leaves. A stream that lasts longer fails the step."""
 HOST_S = 30.0
+RELEASE_S = 30.0
+"""How long the runs in hand of an owner's schedules may take. One that lasts longer is fenced off in the database."""
 
 Save = Callable[[Recorded], Awaitable[None]]
 
@@ -58,6 +60,7 @@ class LiveWorld:
         self.system = recorded.system
         self.releases = dict(recorded.releases)
         self.epoch = recorded.epoch
+        self.owners = dict(recorded.owners)
         self.listener = Listener(host=recorded.host, port=recorded.port)
         self.keepers: dict[str, Keeper] = {}
         self._folder = folder
@@ -67,6 +70,7 @@ class LiveWorld:
         self._gates = gates
         self._make = keeper
         self._settings = dict(settings)
+        self._down: set[str] = set()
         for name, kept in recorded.instances.items():
             self.keepers[name] = keeper(kept, self.releases[kept.launch.version].python)
 
@@ -82,6 +86,7 @@ class LiveWorld:
             port=self.listener.port,
             instances={name: Kept(keeper.launch, *keeper.http, keeper.revision) for name, keeper in self.keepers.items()},
             releases=self.releases,
+            owners=self.owners,
         )
 
     def keepers_of(self, names: Iterable[str]) -> list[Keeper]:
@@ -92,13 +97,28 @@ class LiveWorld:
     async def reach(self, system: System) -> None:
         self.system = system
         self.epoch += 1
+        await self._name_owners()
         await self._save(self.recorded)
         await self.tell_instances()
         await self.tell_envoy()
 
+    def _table(self) -> RoutingTable:
+        return traffic.table(self.system, {name: each.address for name, each in self.keepers.items()}, self.owners, self.epoch)
+
+    async def _name_owners(self) -> None:
+        """As the system has them. Each new one gets an epoch of its own, which fences off the one before in the database."""
+        owners: dict[str, Owner] = {}
+        for module, instance in self.system.owners.items():
+            held = self.owners.get(module, Owner("", 0))
+            if held.instance != instance:
+                epoch = (await self._databases.reserve([module]))[module]
+                held = Owner(instance, max(epoch, held.epoch + 1))
+            owners[module] = held
+        self.owners = owners
+
     async def tell_instances(self) -> None:
         """Raises StepFailed where one did not take the table: it could send calls to where nobody serves them any more."""
-        table = traffic.table(self.system, {name: keeper.address for name, keeper in self.keepers.items()}, self.epoch)
+        table = self._table()
         keepers = list(self.keepers.values())
         taken = await asyncio.gather(*(keeper.tell(table) for keeper in keepers))
         if deaf := [keeper.launch.instance for keeper, took in zip(keepers, taken, strict=True) if not took]:
@@ -107,13 +127,28 @@ class LiveWorld:
     async def tell_envoy(self) -> None:
         await self._envoy.apply(self.envoy_files())
 
+    async def mark(self, instance: str, *, down: bool) -> None:
+        """An instance ended by itself, or is back. Envoy is told at once: connections to it wait in its socket, which is kept for
+        its successor, and nothing else would tell Envoy before its second health check. The last one of a place stays: there
+        waiting is all that one can do."""
+        if down == (instance in self._down) or instance not in self.keepers:
+            return
+        (self._down.add if down else self._down.discard)(instance)
+        await self.tell_envoy()
+
     def envoy_files(self) -> Files:
-        http = {name: keeper.http for name, keeper in self.keepers.items()}
+        down = {name for place in self.system.places for name in self._down_at(place)}
+        http = {name: keeper.http for name, keeper in self.keepers.items() if name not in down}
         return render(
             routes=traffic.routes(self.system, self.releases),
             clusters=traffic.clusters(self.system, http),
             listener=self.listener,
         )
+
+    def _down_at(self, place: str) -> set[str]:
+        """Those of a place that are down, if others are not."""
+        names = {each.instance for each in self.system.at(place)}
+        return names & self._down if names - self._down else set()
 
     # Instances
 
@@ -123,7 +158,7 @@ class LiveWorld:
             if name not in self.keepers:
                 self.keepers[name] = self._make(self._launch(name, place, modules, release), release.python)
         await self._save(self.recorded)  # before they are there, so that whoever takes over knows what to end
-        table = traffic.table(self.system, {name: keeper.address for name, keeper in self.keepers.items()}, self.epoch)
+        table = self._table()
         keepers = self.keepers_of(instances)
         for keeper in keepers:
             keeper.table = table
@@ -141,8 +176,9 @@ class LiveWorld:
                 launch = self._launch(running.instance, running.place, running.modules, release)
                 self.keepers[running.instance] = self._make(launch, release.python)
         self.epoch += 1
+        await self._name_owners()
         await self._save(self.recorded)
-        table = traffic.table(self.system, {name: keeper.address for name, keeper in self.keepers.items()}, self.epoch)
+        table = self._table()
         for keeper in self.keepers.values():
             keeper.table = table
             keeper.make_folders()
@@ -250,7 +286,24 @@ class LiveWorld:
     # What a plan asks
 
     async def release_owners(self, owners: Mapping[str, str]) -> None:
-        """Nothing has one owner yet."""
+        """An owner that does not answer is fenced off where its module has a database. Raises StepFailed where it has none."""
+        for module, instance in owners.items():
+            held = self.owners.get(module)
+            if held is not None and held.instance == instance:
+                self.owners[module] = Owner("", held.epoch)
+        self.epoch += 1
+        await self._save(self.recorded)
+        table = self._table()
+        for keeper in self.keepers_of(sorted(set(owners.values()))):
+            if await keeper.tell(table, within_s=RELEASE_S):
+                continue
+            release = self.releases[keeper.launch.version]
+            unfenced = [name for name, owner in owners.items() if owner == keeper.launch.instance]
+            if unfenced := [name for name in unfenced if not release.modules[name].has_database]:
+                raise StepFailed(
+                    f"{keeper.launch.instance} did not say that it stopped the schedules of {', '.join(unfenced)}",
+                    hint="ramet logs; such a module has no database that could fence it off",
+                )
 
     async def compare(self, modules: Sequence[str], old: str, new: str) -> None:
         """By hash, from the instances themselves: the same version must have the same contracts wherever it runs."""

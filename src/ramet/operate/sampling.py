@@ -10,6 +10,9 @@ from ramet.observe import names
 
 ENOUGH = 20
 """Requests of the old side without which no p95 is taken from it. With 20, one is above it."""
+COLD_BUCKETS = 2
+"""Buckets above the old side's p95 from which on a request is slow, where no objective says it. New instances are cold: their
+first requests prepare statements and fill caches, and would be over the p95 itself each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,24 +82,30 @@ def _above(buckets: Sequence[int], bounds: Sequence[float], limit_s: float | Non
     return sum(buckets[bisect_left(bounds, limit_s) + 1 :])
 
 
-def slow_limits(readings: Iterable[Counters], modules: Sequence[str]) -> SlowLimits:
-    """The old side's p95 over all that it has served, as the bound of the histogram above it."""
+def slow_limits(readings: Iterable[Counters], modules: Sequence[str], promised_s: float | None) -> SlowLimits:
+    """What users were promised, where an objective says it; else well over the old side's p95 over all that it has served.
+
+    promised_s: the shortest latency of the application's objectives, None without any.
+    """
+    if promised_s is not None:
+        return SlowLimits(promised_s, promised_s)
     served = [each.modules[module] for each in readings for module in modules if module in each.modules]
     return SlowLimits(
-        _p95([each.buckets for each in served], names.CALL_BOUNDS_S), _p95([each.http for each in served], names.HTTP_BOUNDS_S)
+        _cold_p95([each.buckets for each in served], names.CALL_BOUNDS_S),
+        _cold_p95([each.http for each in served], names.HTTP_BOUNDS_S),
     )
 
 
-def _p95(histograms: Sequence[Sequence[int]], bounds: Sequence[float]) -> float | None:
+def _cold_p95(histograms: Sequence[Sequence[int]], bounds: Sequence[float]) -> float | None:
     counts = [sum(column) for column in zip(*(each for each in histograms if each), strict=True)]
     total = sum(counts)
     if total < ENOUGH:
         return None
     below = 0
-    for count, bound in zip(counts, bounds, strict=False):
+    for index, count in enumerate(counts[:-1]):
         below += count
         if below >= 0.95 * total:
-            return bound
+            return bounds[min(index + COLD_BUCKETS, len(bounds) - 1)]
     return None
 
 

@@ -4,19 +4,19 @@ from collections.abc import Mapping, Sequence
 
 from ramet.engines.envoy_model import Cluster, Endpoint, Route, Target
 from ramet.model.release import Release
-from ramet.model.routing import Address, RoutingTable, service_of, version_of
+from ramet.model.routing import Address, Owner, RoutingTable, service_of, version_of
 from ramet.model.system import System
 
 Shares = Mapping[str, int]
 
 
-def table(system: System, addresses: Mapping[str, Address], epoch: int) -> RoutingTable:
-    """addresses: of all instances, by name."""
+def table(system: System, addresses: Mapping[str, Address], owners: Mapping[str, Owner], epoch: int) -> RoutingTable:
+    """addresses: of all instances, by name. owners: by module."""
     modules = {
         module: [addresses[each.instance] for each in system.instances if module in each.modules and each.instance in addresses]
         for module in system.shares
     }
-    return RoutingTable(epoch, modules, {module: dict(shares) for module, shares in system.shares.items()})
+    return RoutingTable(epoch, modules, {module: dict(shares) for module, shares in system.shares.items()}, dict(owners))
 
 
 def clusters(system: System, http: Mapping[str, tuple[str, int]]) -> list[Cluster]:

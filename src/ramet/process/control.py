@@ -20,7 +20,7 @@ control = Module("ramet")
 class Controlled(Protocol):
     """The instance behind the channel."""
 
-    def take_route(self, table: RoutingTable) -> int: ...
+    async def take_route(self, table: RoutingTable) -> int: ...
     def tell_status(self) -> Status: ...
     def tell_counters(self) -> Counters: ...
     def tell_contracts(self) -> dict[str, str]: ...
@@ -47,10 +47,11 @@ def _instance() -> Controlled:
     return _channel.instance
 
 
-@control.expose(idempotent=True)
+@control.expose(idempotent=True, deadline="10m")
 async def route(table: RoutingTable) -> int:
-    """Take a routing table if it is newer. Returns the epoch that the instance has then."""
-    return _instance().take_route(table)
+    """Take a routing table if it is newer. Returns the epoch that the instance has then, once all schedules have ended that the
+    table gives to others: a run in hand has until its own deadline, hence ours. A caller that gave up earlier may ask again."""
+    return await _instance().take_route(table)
 
 
 @control.expose(idempotent=True)

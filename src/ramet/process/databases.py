@@ -8,6 +8,7 @@ from ramet.data import migrations, revisions
 from ramet.data.address import Address
 from ramet.data.once import DurableLedger
 from ramet.data.opening import open_database
+from ramet.data.ownership import Fence
 from ramet.data.pool import Limits, Pool
 from ramet.errors import ConfigError
 from ramet.model.launch import Launch
@@ -20,7 +21,8 @@ _STATES = ("idle", "busy", "waiting", "connecting")
 
 
 class Databases:
-    """packages: module -> import path. ledgers: module -> what keeps its `once` calls; there once it is open."""
+    """packages: module -> import path. There once it is open, by module: ledgers, which keep its `once` calls; fences, which
+    guard its schedules where it has some."""
 
     def __init__(self, modules: Iterable[Module], packages: Mapping[str, str], launch: Launch, recorder: Recorder) -> None:
         self._packages = packages
@@ -31,6 +33,7 @@ class Databases:
         self._pools: dict[str, Pool] = {}
         recorder.gauge(names.DB_CONNECTIONS, self._connections)
         self.ledgers: dict[str, Ledger] = {}
+        self.fences: dict[str, Fence] = {}
 
     def __repr__(self) -> str:
         return f"<Databases: {', '.join(map(repr, self._pools.values())) or 'none'}>"
@@ -54,6 +57,7 @@ class Databases:
         """Give its connections back. Nothing of the module runs here any more."""
         pool = self._pools.pop(module.name, None)
         self.ledgers.pop(module.name, None)
+        self.fences.pop(module.name, None)
         if pool is not None and module.db is not None:
             self._modules.remove(module)
             await pool.close()
@@ -78,6 +82,9 @@ class Databases:
         self._pools[module.name] = await open_database(module.db, address, limits=limits, recorder=self._recorder)
         outcomes = CallOutcomes({call.contract.qualified: call for call in module.calls.values()})
         self.ledgers[module.name] = DurableLedger(module.db.opened, outcomes)
+        if module.schedules:
+            longest_s = max(each.deadline_s for each in module.schedules.values())
+            self.fences[module.name] = Fence(module.db.opened, module.name, self._launch.instance, longest_s=longest_s)
 
     def _connections(self) -> Iterator[tuple[dict[str, str], float]]:
         for pool in self._pools.values():

@@ -24,7 +24,6 @@ from pathlib import Path
 
 from ramet.calls.ledger import Ledger
 from ramet.calls.runtime import Calls
-from ramet.edge import problems
 from ramet.edge.cors import Cors
 from ramet.edge.ingress import Ingress
 from ramet.edge.server import Server, listen
@@ -40,7 +39,8 @@ from ramet.process import control
 from ramet.process.counting import count
 from ramet.process.databases import Databases
 from ramet.process.identity import identity_of
-from ramet.process.modules import import_function
+from ramet.process.modules import import_render
+from ramet.process.schedules import Schedules
 from ramet.settings import Settings
 
 logger = logging.getLogger("ramet.process")
@@ -81,7 +81,7 @@ class Instance:
             self.recorder,
             documented=modules.values(),  # one document, whichever service answers
             ready=self.why_not_ready,
-            render=import_function(application.http_problems) if application.http_problems else problems.render,
+            render=import_render(application),
             prefix=application.http_prefix,
             cors=Cors(origins=application.http_cors) if application.http_cors else None,
             title=application.name,
@@ -89,6 +89,7 @@ class Instance:
         )
         self.server = Server(self.ingress, self._listener())
         self._calls: Calls | None = None
+        self._schedules: Schedules | None = None
 
     def __repr__(self) -> str:
         return f"<Instance {self.launch.instance}: {', '.join(self._hosted)}, {self.state}>"
@@ -120,6 +121,11 @@ class Instance:
         assert self._calls is not None, "calls are there once the databases are open"
         return self._calls
 
+    @property
+    def schedules(self) -> Schedules:
+        assert self._schedules is not None, "schedules are there once the databases are open"
+        return self._schedules
+
     # Life
 
     async def run(self) -> None:
@@ -140,9 +146,15 @@ class Instance:
         self._calls = calls = self._make_calls(self.databases.ledgers)
         calls.place()
         stack.push_async_callback(calls.close)
+        hosted = [self._modules[name] for name in self.launch.modules]
+        self._schedules = Schedules(
+            hosted, self.launch.instance, inside=calls.inside, recorder=self.recorder, fences=self.databases.fences
+        )
+        stack.push_async_callback(self._schedules.close)
         table = control.load_table(self._state / "routing.json")
         if table is not None:
             calls.route(table)
+            await self._schedules.take(table)
         launch = self.launch
         self.address = await calls.listen(unix=self._state / "calls.sock", host=launch.calls_host, port=launch.calls_port)
         await self.server.serve()
@@ -156,8 +168,10 @@ class Instance:
         logger.info("instance.draining", extra={"delay_s": self._delay_s})
         callers = asyncio.create_task(self.calls.drain(self._delay_s + GRACE_S), name="drain calls")
         await self.server.drain(self._delay_s)
+        schedules = asyncio.create_task(self.schedules.close(within_s=GRACE_S), name="end schedules")
         await self.server.stop(grace_s=GRACE_S)
         await callers
+        await schedules
         logger.info("instance.left")
 
     async def _watch_loop(self) -> None:
@@ -189,9 +203,12 @@ class Instance:
         hosted = set(self._hosted)
         return any(used not in hosted for name in hosted for used in self._modules[name].uses)
 
-    def take_route(self, table: RoutingTable) -> int:
+    async def take_route(self, table: RoutingTable) -> int:
         if self.calls.route(table):
             control.save_table(self._state / "routing.json", table)
+            await self.schedules.take(table)
+        else:
+            await self.schedules.wait_settled()
         return self.calls.epoch
 
     def tell_status(self) -> Status:
@@ -211,6 +228,7 @@ class Instance:
             cpu_s=time.process_time(),
             lag_s=self._lag_s,
             waiting=self.calls.waiting + self.databases.waiting,
+            schedules=self.schedules.statistics(),
         )
 
     def tell_counters(self) -> Counters:
@@ -235,6 +253,7 @@ class Instance:
             await self.databases.host(declared, url)
             await self.ingress.host(declared)
             self.calls.host(module, self.databases.ledgers.get(module))
+            self.schedules.host(declared, self.databases.fences.get(module))
             self._hosted.append(module)
             logger.info("module.hosted", extra={"module": module})
 
@@ -244,11 +263,10 @@ class Instance:
             if module not in self._hosted:
                 return True
             until = time.monotonic() + within_s
-            while self.ingress.in_flight_of(module):
-                if time.monotonic() > until:
-                    return False
-                await asyncio.sleep(POLL_S)
-            if not await self.calls.drop(module, until - time.monotonic()):
+            if not await self.schedules.drop(module, within_s):
+                return False
+            if not await self._is_left(module, until):
+                self.schedules.host(self._modules[module], self.databases.fences.get(module))
                 return False
             self._hosted.remove(module)
             await self.ingress.drop(module)
@@ -256,6 +274,14 @@ class Instance:
             give_memory_back()
             logger.info("module.dropped", extra={"module": module})
             return True
+
+    async def _is_left(self, module: str, until: float) -> bool:
+        """Whether the last request and call of a module have ended in time."""
+        while self.ingress.in_flight_of(module):
+            if time.monotonic() > until:
+                return False
+            await asyncio.sleep(POLL_S)
+        return await self.calls.drop(module, until - time.monotonic())
 
     async def warm(self) -> None:
         """Pools are open since the start; what it calls elsewhere is to be connected too."""
