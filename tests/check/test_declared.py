@@ -166,6 +166,16 @@ def test_a_tach_file_declares_modules_uses_layers_and_interfaces(tmp_path: Path)
     assert undeclared.change == "add it to depends_on at tach.toml:10"
 
 
+def test_an_application_may_have_its_layers_and_interfaces_in_a_tach_file(tmp_path: Path) -> None:
+    """Its `uses` are those that its modules declare, and names of ramet.toml go before those of an interface."""
+    folder = application(tmp_path, web="from shop.store.api import public, other\n", store="from shop.web import api\n")
+    write(folder, {"tach.toml": TACH.replace('"read"', '"api.other"')})
+    report = check_application(folder)
+    assert [each for each in told(report) if "RM702" not in each] == ["RM706 shop/store/api.py:1", "RM707 shop/web/api.py:1"]
+    (folder / "ramet.toml").write_text(f'{APP}[check.public]\nstore = ["public", "other"]\n')
+    assert [each for each in told(check_application(folder)) if "RM702" not in each] == ["RM706 shop/store/api.py:1"]
+
+
 def test_a_dependency_that_nothing_needs_is_told_where_tach_declares_it(tmp_path: Path) -> None:
     """tach calls it `exact`."""
     report = check_package("shop", tached(tmp_path))

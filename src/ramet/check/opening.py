@@ -32,10 +32,11 @@ def of_application(application: Application, file: Path, *, path: Sequence[Path]
     tops = dict.fromkeys(package.partition(".")[0] for package in application.modules.values())
     roots = [sources.root_of(top, folder, path=path) for top in tops]
     files, facts, lines = _read(roots, folder, folder / ".ramet" if cached else None)
-    modules = tuple(_declared(application, name, package, files, facts) for name, package in application.modules.items())
+    read = tach.read(folder / tach.FILE)
+    modules = tuple(_declared(application, name, package, files, facts, read) for name, package in application.modules.items())
     rows = tuple(Row(tuple(application.modules[name] for name in row)) for row in application.boundaries.layers)
     contracts: list[Contract] = [Layers("layers", "[check] in ramet.toml", rows=rows)] if rows else []
-    contracts += importlinter.contracts_in(folder)
+    contracts += (*read.contracts, *importlinter.contracts_in(folder))
     return Opened(Project(folder, modules, files, facts, is_application=True, contracts=tuple(contracts)), lines)
 
 
@@ -86,7 +87,7 @@ def _check_name(root: Root, files: Mapping[str, SourceFile], facts: Mapping[str,
 
 
 def _declared(
-    application: Application, name: str, package: str, files: Mapping[str, SourceFile], facts: Mapping[str, Facts]
+    application: Application, name: str, package: str, files: Mapping[str, SourceFile], facts: Mapping[str, Facts], read: Tach
 ) -> ModuleSource:
     declared: Place | None = None
     uses: tuple[str, ...] | None = None
@@ -95,15 +96,11 @@ def _declared(
             if each.name == name:
                 declared, uses = Place(files[package + end].shown, each.uses_line), each.uses
     faces = tuple(face for face in (package, f"{package}.{FACE}") if face in files)
-    public = application.boundaries.public.get(name)
-    return ModuleSource(
-        name,
-        package,
-        faces,
-        uses,
-        declared,
-        None if public is None else Public(frozenset(public), (), "[check.public] in ramet.toml"),
-    )
+    names = application.boundaries.public.get(name)
+    public = read.modules[package].public if package in read.modules else None
+    if names is not None:
+        public = Public(frozenset(names), (), "[check.public] in ramet.toml")
+    return ModuleSource(name, package, faces, uses, declared, public)
 
 
 def _packages(root: Root, files: Mapping[str, SourceFile], read: Tach) -> list[str]:

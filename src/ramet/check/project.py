@@ -18,7 +18,6 @@ class SourceFile(NamedTuple):
     path: Path
     shown: str
     is_package: bool
-    is_migration: bool = False
 
 
 class Place(NamedTuple):

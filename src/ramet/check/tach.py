@@ -22,7 +22,6 @@ FILE = "tach.toml"
 class TachModule:
     """depends_on: packages; None: any."""
 
-    path: str
     depends_on: tuple[str, ...] | None
     place: Place
     public: Public | None
@@ -51,7 +50,7 @@ def read(file: Path) -> Tach:
     for each in listed:
         for path in _paths(each):
             place = Place(file.name, _line(text, path))
-            modules[path] = TachModule(path, _depends_on(each, utilities), place, _public(path, interfaces))
+            modules[path] = TachModule(_depends_on(each, utilities), place, _public(path, interfaces))
             if isinstance(layer := each.get("layer"), str) and each.get("unchecked") is not True:
                 layered.setdefault(layer, []).append(path)
     return Tach(modules, tuple(_layers(table, layered)))
