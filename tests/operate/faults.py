@@ -141,7 +141,7 @@ class Drill:
         return await self.wait(plan)
 
     def _placed(self, wish: Wish) -> Wish:
-        return Wish(roll=str(self.folder), strategy=wish.strategy) if wish.roll else wish
+        return Wish(roll=str(self.folder), strategy=wish.strategy) if wish.roll == "." else wish
 
     async def wait(self, plan: int, within_s: float = 90.0) -> PlanProgress:
         until = time.monotonic() + within_s

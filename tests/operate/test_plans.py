@@ -128,7 +128,7 @@ def test_what_cannot_be_is_refused_before_anything_moves(fleet: Drill) -> None:
         (("extract", "order"), "did you mean `orders`"),
         (("absorb", "main"), "`main` is the only service"),
         (("scale", "mian", "2"), "did you mean `main`"),
-        (("scale", "main", "0"), "main would have 0 instances, and is the only owner of orders, front"),
+        (("scale", "main", "0"), "main would have 0 instances, and is the only owner of"),
         (("scale", "main", "40"), "database connections at its height, the server has"),
         (("apply", "growm"), "did you mean `grown`"),
         (("apply", "--undo"), "no plan is under way"),

@@ -341,7 +341,9 @@ class Controller:
         )
 
     async def explain(self, wish: Wish) -> Told:
-        """The plan in words, with what a dry run does. Changes nothing."""
+        """The plan in words, with what a dry run does. Changes nothing. Raises PlanImpossible, and PlanBusy while another plan is
+        under way: what the system will be after that is not known."""
+        self.plans.check_free()
         made, facts, _ = await self._plan(wish)
         return told(made, facts, await rehearse(self.world.system, made))
 

@@ -212,7 +212,7 @@ class LiveWorld:
             service=service_of(place),
             instance=name,
             version=version_of(place),
-            modules=list(modules),
+            modules=[module for module in release.modules if module in modules],  # in the order of the application
             state=str(self._folder.sockets / name),
             databases={module: self._url(module, release) for module in modules if release.modules[module].has_database},
             pool_size=POOL_SIZE,
