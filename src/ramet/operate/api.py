@@ -1,6 +1,7 @@
 """The controller's JSON API, which the command line and the dashboard read: a module as any, on a Unix socket of this user's own.
 
     GET  /system                       what runs, and the newest plan
+    GET  /releases                     the versions of the code that run, as data
     POST /explain   {wish}             the steps, from a dry run; changes nothing
     POST /plans     {wish}             begin; answers with its number
     GET  /plans                        the newest first
@@ -30,6 +31,8 @@ from ramet.model.control import Status
 from ramet.model.explaining import Told
 from ramet.model.parameters import Body, Header
 from ramet.model.planning import Plan
+from ramet.model.release import Release
+from ramet.model.routing import version_of
 from ramet.model.wishes import Wish
 from ramet.module import Module
 from ramet.observe.record import Recorder
@@ -85,6 +88,12 @@ def _module(controller: Controller, token: str) -> Module:  # noqa: C901  (a lis
     async def system(authorization: Token = "") -> SystemState:
         check(authorization)
         return await _system(controller)
+
+    @module.get("/releases", raises=refusals)
+    async def releases(authorization: Token = "") -> list[Release]:
+        check(authorization)
+        world = controller.world
+        return [world.releases[version] for version in sorted({version_of(place) for place in world.system.places})]
 
     @module.post("/explain", raises=refusals, deadline=120.0)
     async def explain(wish: Annotated[Wish, Body()], authorization: Token = "") -> Told:

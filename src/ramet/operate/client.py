@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from ramet.errors import CallError, ConfigError, JournalUnreadable, PlanBusy, PlanError, PlanImpossible, RametError, Unavailable
 from ramet.model.commands import Began, Door, PlanProgress, PlanState, Refused, SystemState, Unauthorized
 from ramet.model.explaining import Told
+from ramet.model.release import Release
 from ramet.model.wishes import Wish
 from ramet.operate.folder import Folder
 from ramet.wire import values
@@ -38,6 +39,10 @@ class Client:
 
     def system(self) -> SystemState:
         return self._ask("GET", "/system", SystemState)
+
+    def releases(self) -> list[Release]:
+        """The versions of the code that run."""
+        return self._ask("GET", "/releases", list[Release])
 
     def explain(self, wish: Wish) -> Told:
         return self._ask("POST", "/explain", Told, wish)
