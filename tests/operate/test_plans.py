@@ -9,8 +9,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
+from ramet.engines.postgres import Postgres
 from ramet.model.wanted import Strategy
 from ramet.model.wishes import Wish
 from tests.operate.app import request
@@ -180,6 +182,32 @@ def test_without_its_controller_everything_goes_on(fleet: Drill) -> None:
     asyncio.run(alone())
     assert seen.failed == []
     assert sum(seen.statuses.values()) > 300
+
+
+def test_a_place_that_a_module_left_gives_its_connections_back(fleet: Drill) -> None:
+    """And has it no more among what it hosts; the way back opens them again."""
+    fleet.up()
+    server = Postgres(fleet.folder / ".ramet" / "postgres")
+    server.use_running()
+
+    async def held() -> int:
+        connection = await asyncpg.connect(server.url())
+        try:
+            return await connection.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE usename = 'orders' AND application_name LIKE 'main-%'"
+            )
+        finally:
+            await connection.close()
+
+    async def story() -> None:
+        assert await held() >= 2
+        await fleet.take(Wish(extract="orders"))
+        assert await held() == 0
+        assert [each["modules"] for each in fleet.command.status()["instances"]] == [["front"], ["front"], ["orders"]]
+        await fleet.take(Wish(absorb="orders"))
+        assert await held() >= 2
+
+    asyncio.run(story())
 
 
 def test_a_dry_run_says_the_steps_and_changes_nothing(fleet: Drill) -> None:
