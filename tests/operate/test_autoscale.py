@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 import time
 from collections.abc import Callable
 
@@ -37,7 +39,7 @@ async def until(command: Command, holds: Callable[[list[tuple[str, str]]], bool]
 
 
 def test_a_service_grows_under_load_and_shrinks_after_it(ranged: Command) -> None:
-    """Nobody fails, history says why in numbers, and a controller that takes over goes on by the same range."""
+    """Nobody fails, and history says why in numbers."""
     url = ranged.up("seed")
 
     async def story() -> None:
@@ -51,3 +53,18 @@ def test_a_service_grows_under_load_and_shrinks_after_it(ranged: Command) -> Non
 
     asyncio.run(story())
     assert [each["instance"] for each in ranged.status()["instances"]] == ["main-1"]
+
+
+def test_a_controller_that_takes_over_scales_by_the_same_range(ranged: Command) -> None:
+    """A number outside is refused, one inside is honoured; whoever takes over finds the range in the file and shrinks again."""
+    ranged.up("seed")
+    refused = ranged.run("scale", "main", "4", "--yes")
+    assert refused.returncode == 2
+    assert "main is to have 1 to 3 instances, not 4" in refused.stderr
+    assert 'another range in ramet.toml: instances = "1..3"' in refused.stderr
+    ranged.ok("scale", "main", "2", "--yes")
+    os.kill(ranged.status()["pid"], signal.SIGKILL)
+    ranged.up("seed")
+    found = asyncio.run(until(ranged, lambda found: len(found) > 1 and found[0][0] == "done", 40))
+    assert found[-1] == ("done", "scale main 1 -> 2")
+    assert found[0][1].startswith("scale main 2 -> 1: cpu ")

@@ -37,7 +37,7 @@ def plan(running: System, wanted: Wanted, known: Facts) -> Plan:
     else:
         steps = roll(running, wanted)
         title = f"{', '.join(sorted(versions))} -> {wanted.version}, {wanted.strategy}"
-    if steps:
+    if steps or running.topology != wanted.topology:  # ranges and databases belong to the name
         steps.append(Settle(old=running.topology, new=wanted.topology, why="it is equal to that from here on"))
     needed = facts.needs(states(running, steps), known)
     refuse(facts.shortfalls(needed))
