@@ -9,7 +9,9 @@ import click
 from ramet.cli.certs import certs
 from ramet.cli.config import config
 from ramet.cli.dev import dev
+from ramet.cli.docs import docs
 from ramet.cli.migrate import migrate
+from ramet.cli.new import new
 from ramet.cli.status import show_logs, status
 from ramet.cli.up import down, up
 from ramet.errors import InternalError, RametError
@@ -35,7 +37,7 @@ def verbs() -> None:
     """Backends that start as one process and grow into services, replicas and shards, live."""
 
 
-for verb in (dev, up, down, status, show_logs, migrate, config, certs):
+for verb in (new, dev, up, down, status, show_logs, migrate, config, docs, certs):
     verbs.add_command(verb)
 
 
