@@ -74,6 +74,7 @@ def test_what_is_not_understood_ends_with_2_and_what_was_meant(
         ["status"],
         ["logs"],
         ["config"],
+        ["docs"],
         ["migrate", "status"],
         ["migrate", "up"],
         ["migrate", "new", "a", "b"],

@@ -45,6 +45,8 @@ class EndpointFace:
 
 @dataclass(frozen=True, slots=True)
 class FailureFace:
+    """fields: as those of a type."""
+
     name: str
     status: int
     fields: tuple[tuple[str, str], ...]
@@ -135,8 +137,8 @@ def _parameter(parameter: Parameter) -> str:
     if parameter.is_required:
         return text
     default = repr(parameter.default)
-    # The address in it would be another one each time.
-    is_shown = len(default) <= LONGEST_DEFAULT and " at 0x" not in default
+    # A set is in another order each time, and the map is the same each time.
+    is_shown = len(default) <= LONGEST_DEFAULT and not isinstance(parameter.default, (set, frozenset))
     return f"{text} = {default if is_shown else '...'}"
 
 
@@ -157,9 +159,7 @@ def _failures(module: Module) -> Iterator[FailureFace]:
     raised = {cls for call in module.calls.values() for cls in call.contract.failures}
     raised |= {cls for endpoint in module.endpoints for cls in endpoint.failures}
     for cls in sorted(raised, key=lambda cls: (cls.__name__, cls.__module__)):
-        fields = tuple(
-            (field["name"], signature_of(field["type"], within=(cls.__name__,))) for field in describe(cls.payload_type)["fields"]
-        )
+        fields = _fields(describe(cls.payload_type), (cls.__name__,))
         yield FailureFace(cls.__name__, cls.status, fields, cls.title())
 
 
@@ -172,17 +172,19 @@ def _types_of(module: Module) -> list[TypeFace]:
 
 
 def _types_in(shape: Shape, above: tuple[str, ...]) -> Iterator[TypeFace]:
-    if fields := shape.get("fields"):
+    if shape.get("fields"):
         above = (*above, shape["name"])
-        yield TypeFace(
-            shape["name"],
-            tuple(
-                (f"{field['name']}{'' if field['required'] else '?'}", signature_of(field["type"], within=above))
-                for field in fields
-            ),
-        )
+        yield TypeFace(shape["name"], _fields(shape, above))
     for part in parts_of(shape):
         yield from _types_in(part, above)
+
+
+def _fields(shape: Shape, above: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Of a struct. above: the names of the structs that it stands in, and its own."""
+    return tuple(
+        (f"{field['name']}{'' if field['required'] else '?'}", signature_of(field["type"], within=above))
+        for field in shape["fields"]
+    )
 
 
 def _names(failures: Collection[type[Failure]]) -> tuple[str, ...]:
