@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ramet.calls import local
 from ramet.calls.endpoints import Caller, Endpoint
-from ramet.calls.facade import Call, Exposes
+from ramet.calls.facade import Call, Exposes, Slow
 from ramet.calls.group import Group
 from ramet.calls.hosting import Hosted
 from ramet.calls.ledger import Ledger, MemoryLedger
@@ -108,8 +108,12 @@ class Calls:
                 fast=self._reaches_only_local(module, set()),
             )
         else:
-            remote = RemoteCall(call, self._group(module), self.recorder, strict=self.settings.strict)
-            call.bind(RemoteStream(remote).open if call.contract.streams else remote.run)
+            call.bind(self.remote(call))
+
+    def remote(self, call: Call) -> Slow:
+        """How code that runs here makes a call of a module that does not."""
+        remote = RemoteCall(call, self._group(call.contract.module), self.recorder, strict=self.settings.strict)
+        return RemoteStream(remote).open if call.contract.streams else remote.run
 
     def _reaches_only_local(self, module: str, seen: set[str]) -> bool:
         """Whether nothing that runs in a call of this module can leave the process."""

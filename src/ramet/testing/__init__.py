@@ -1,0 +1,7 @@
+"""What users' tests import, and the pytest plugin behind it: placements, fakes, a database that is reset, tests by change.
+
+Not here: running a fleet (that is `operate`), and anything that an instance in production imports.
+"""
+
+from ramet.testing.fakes import Fake as Fake
+from ramet.testing.fakes import fake as fake
