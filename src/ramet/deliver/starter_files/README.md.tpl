@@ -3,8 +3,8 @@
 A backend on [Ramet](https://pypi.org/project/ramet/): modules in Python, and a `ramet.toml` that says where they run.
 
 ```console
-$ pip install "ramet[all]" pytest
-$ pytest                 # the tests, in each topology
+$ pip install "ramet[all,testing]"
+$ pytest                 # the tests, in one process and apart
 $ ramet dev              # one process, PostgreSQL included, new start on change; http://127.0.0.1:8000/docs
 $ ramet up grown         # three processes with Envoy in front, on the same data; Ctrl-C stops them
 $ ramet docs             # what each module offers, with a picture

@@ -5,7 +5,7 @@ requires-python = ">=3.11"
 dependencies = ["ramet[all]", "msgspec"]
 
 [dependency-groups]
-dev = ["pytest", "ruff", "pyright"]
+dev = ["ramet[testing]", "ruff", "pyright"]
 
 [tool.pytest.ini_options]
 testpaths = ["tests"]

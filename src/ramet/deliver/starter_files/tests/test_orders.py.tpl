@@ -1,37 +1,42 @@
 """What a customer is promised, wherever the modules run."""
 
-from conftest import Api
+import pytest
+from ramet.testing.http import Http
+
+from {{ package }}.catalog import api as catalog
+from {{ package }}.orders import api as orders
+
+pytestmark = pytest.mark.ramet
+"""Each test runs three times: in one process, over the wire with replies that get lost, and with each module apart."""
 
 
-def test_an_order_has_the_price_of_its_day(api: Api) -> None:
+async def test_an_order_has_the_price_of_its_day() -> None:
     """It was sold for that; a new price is for the next one."""
-    api.put("/items/lamp", {"title": "A lamp", "price_cents": 2000})
-    placed = api.post("/orders", {"sku": "lamp", "count": 3})
-    assert (placed.status, placed.json["total_cents"]) == (201, 6000)
-    api.put("/items/lamp", {"title": "A lamp", "price_cents": 2500})
-    assert api.get(f"/orders/{placed.json['id']}").json == placed.json
-    assert api.post("/orders", {"sku": "lamp"}).json["total_cents"] == 2500
+    await catalog.put("lamp", catalog.Details("A lamp", 2000))
+    placed = await orders.place(orders.NewOrder("lamp", 3))
+    assert placed.total_cents == 6000
+    await catalog.put("lamp", catalog.Details("A lamp", 2500))
+    assert await orders.find(placed.id) == placed
+    assert (await orders.place(orders.NewOrder("lamp"))).total_cents == 2500
 
 
-def test_what_is_not_in_the_catalog_cannot_be_ordered(api: Api) -> None:
-    """The failure of `catalog` reaches the client as itself, also from another process."""
-    refused = api.post("/orders", {"sku": "nothing"})
+async def test_what_is_not_in_the_catalog_cannot_be_ordered() -> None:
+    """The failure of `catalog` arrives as itself, also from another process."""
+    with pytest.raises(catalog.NoSuchItem, match="sofa"):
+        await orders.place(orders.NewOrder("sofa"))
+
+
+async def test_a_client_is_told_what_cannot_be_found(ramet_http: Http) -> None:
+    """With the status of the failure, and its fields."""
+    refused = await ramet_http.post("/orders", {"sku": "sofa"})
     assert refused.status == 404
-    assert refused.json == {
-        "type": "urn:problem:NoSuchItem",
-        "title": "There is no such item",
-        "status": 404,
-        "sku": "nothing",
-    }
+    assert refused.json["title"] == "There is no such item"
+    assert refused.json["sku"] == "sofa"
+    assert (await ramet_http.get("/orders/1")).json["title"] == "There is no such order"
 
 
-def test_an_order_that_does_not_fit_is_told_everything_at_once(api: Api) -> None:
+async def test_a_client_is_told_everything_that_does_not_fit(ramet_http: Http) -> None:
     """A form shows each mistake at its field."""
-    refused = api.post("/orders", {"count": 0})
+    refused = await ramet_http.post("/orders", {"count": 0})
     assert refused.status == 422
     assert [each["name"] for each in refused.json["errors"]] == ["sku", "count"]
-
-
-def test_an_order_that_was_never_placed_is_not_found(api: Api) -> None:
-    """404, with the id in it."""
-    assert api.get("/orders/999999").json["title"] == "There is no such order"
