@@ -13,6 +13,7 @@ from ramet.errors import ConfigError
 from ramet.kit.near import did_you_mean
 from ramet.operate.databases import DatabaseServer
 from ramet.operate.folder import Folder
+from ramet.process.modules import FACE
 
 PENDING = 1
 
@@ -39,7 +40,13 @@ def new(module: str, message: str) -> None:
     """
     here = current()
     _check(here, module)
-    click.echo(str(revisions.new(revisions.folder_of(here.application.modules[module]), message, now=datetime.now(UTC))))
+    package = here.application.modules[module]
+    if here.modules[module].db is None:
+        raise ConfigError(
+            f"the module `{module}` has no database, so nothing would run the migration",
+            hint=f"db = module.database() in {package}.{FACE}",
+        )
+    click.echo(str(revisions.new(revisions.folder_of(package), message, now=datetime.now(UTC))))
 
 
 @migrate.command()
@@ -110,7 +117,8 @@ def status(context: click.Context, json_: bool) -> None:
 def _check(here: Current, module: str) -> None:
     if module not in here.application.modules:
         known = here.application.modules
-        raise ConfigError(f"there is no module `{module}`", hint=did_you_mean(module, known) or f"known: {', '.join(known)}")
+        hint = did_you_mean(module, known) or f"known: {', '.join(known)}; a new one is listed in [app] modules of ramet.toml"
+        raise ConfigError(f"there is no module `{module}`", hint=hint)
 
 
 def _server(here: Current) -> DatabaseServer:
