@@ -1,5 +1,6 @@
 """Conduit, run by the `ramet` command as anyone would, in a folder of its own."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -11,8 +12,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "conduit"
+from demo import versions
+
 UP_S = 60.0
+PLAN_S = 120.0
 DOWN_S = 45.0
 
 
@@ -24,16 +27,49 @@ class Conduit:
     """A copy of the example, whose state and data nobody else uses. Leave it with `remove`, whatever happened."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="ramet-demo-"))
-        ignored = shutil.ignore_patterns(".ramet", "__pycache__", ".*_cache", "tests")
-        shutil.copytree(EXAMPLE, self.folder, dirs_exist_ok=True, ignore=ignored)
+        self._parent = Path(tempfile.mkdtemp(prefix="ramet-demo-"))
+        self.folder = versions.copy(self._parent / "conduit")
+        self.step = ""
+        """Of the plan in hand, for people."""
+
+    def beside(self, name: str) -> Path:
+        """Another folder, which goes away with this one."""
+        return self._parent / name
 
     def up(self, topology: str) -> str:
         """Returns the URL. Raises DemoFailed."""
         return self._ramet("up", topology, "--detach", limit_s=UP_S).strip()
 
     def status(self) -> dict[str, Any]:
-        return json.loads(self._ramet("status", "--json", limit_s=20.0))
+        return json.loads(self._ramet("status", "--json", limit_s=20.0, may_fail=True))
+
+    def instance(self, name: str) -> Any:
+        """What an instance says of itself; None where it is not ready."""
+        found = (each for each in self.status()["instances"] if each["instance"] == name and each["state"] == "ready")
+        return next(found, None)
+
+    async def plan(self, *arguments: str, ends: str = "done") -> None:
+        """Run a verb that begins a plan, and follow it. Raises DemoFailed where the plan ends in another way."""
+        command = [sys.executable, "-m", "ramet", *arguments, "--yes"]
+        process = await asyncio.create_subprocess_exec(
+            *command, cwd=self.folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        assert process.stdout is not None
+        said: list[str] = []
+        try:
+            async with asyncio.timeout(PLAN_S):
+                async for line in process.stdout:
+                    said.append(line.decode(errors="replace").rstrip())
+                    self.step = said[-1]
+                await process.wait()
+        except TimeoutError as error:
+            process.kill()
+            await process.wait()
+            raise DemoFailed(f"`ramet {' '.join(arguments)}` took more than {PLAN_S:.0f} s") from error
+        finally:
+            self.step = ""
+        if not any(line.startswith("plan ") and f": {ends} " in line for line in said[-3:]):
+            raise DemoFailed(f"`ramet {' '.join(arguments)}` should have ended as {ends}:\n" + "\n".join(said[-12:]))
 
     def down(self) -> None:
         """Raises DemoFailed."""
@@ -50,17 +86,18 @@ class Conduit:
         _end({pid for pid, command in left.items() if " -m ramet up " in command}, signal.SIGTERM)
         _end(set(self._processes()), signal.SIGTERM)
         _end(set(self._processes()), signal.SIGKILL)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self._parent, ignore_errors=True)
         return [command[:120] for command in left.values()]
 
-    def _ramet(self, *arguments: str, limit_s: float) -> str:
+    def _ramet(self, *arguments: str, limit_s: float, may_fail: bool = False) -> str:
+        """may_fail: `ramet status` tells of an instance that is not ready by its exit code, too."""
         command = [sys.executable, "-m", "ramet", *arguments]
         told = f"`ramet {' '.join(arguments)}`"
         try:
             done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=limit_s, check=False)  # noqa: S603
         except subprocess.TimeoutExpired as error:
             raise DemoFailed(f"{told} took more than {limit_s:.0f} s") from error
-        if done.returncode:
+        if done.returncode and not may_fail:
             raise DemoFailed(f"{told} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done.stdout
 
@@ -70,7 +107,7 @@ class Conduit:
         for entry in Path("/proc").glob("[0-9]*"):
             try:
                 command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-                is_ours = str(self.folder) in command or (entry / "cwd").readlink().is_relative_to(self.folder)
+                is_ours = str(self._parent) in command or (entry / "cwd").readlink().is_relative_to(self._parent)
             except OSError:  # it has ended meanwhile, or is somebody else's
                 continue
             if is_ours and int(entry.name) != os.getpid() and command:

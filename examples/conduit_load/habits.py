@@ -6,6 +6,7 @@ from typing import Any
 from conduit_load import reads, writes
 from conduit_load.memory import Article, Person
 from conduit_load.session import Session
+from conduit_load.sight import TOPICS
 
 Act = Callable[[Session, Person], Awaitable[Any] | None]
 """None where that person cannot do it now."""
@@ -47,7 +48,7 @@ def _read_newest(session: Session, who: Person) -> Awaitable[Any]:
 
 
 def _read_topic(session: Session, who: Person) -> Awaitable[Any]:
-    return reads.read_topic(session, _somebody(session, who), session.chance.choice(writes.TOPICS))
+    return reads.read_topic(session, _somebody(session, who), session.chance.choice(TOPICS))
 
 
 def _read_profile(session: Session, who: Person) -> Awaitable[Any]:
@@ -79,12 +80,12 @@ def _delete(session: Session, who: Person) -> Awaitable[Any] | None:
 
 def _like(session: Session, who: Person) -> Awaitable[Any] | None:
     article = _any_article(session)
-    return article and writes.like(session, who, article, wanted=not who.like(article).last)
+    return article and writes.like(session, who, article, wanted=not who.like(article).is_so)
 
 
 def _follow(session: Session, who: Person) -> Awaitable[Any] | None:
     other = session.chance.choice(session.world.people)
-    return writes.follow(session, who, other, wanted=not who.follow(other).last) if other is not who else None
+    return writes.follow(session, who, other, wanted=not who.follow(other).is_so) if other is not who else None
 
 
 def _comment(session: Session, who: Person) -> Awaitable[Any] | None:
@@ -94,7 +95,7 @@ def _comment(session: Session, who: Person) -> Awaitable[Any] | None:
 
 def _uncomment(session: Session, who: Person) -> Awaitable[Any] | None:
     articles = [article for article in who.likes if article.is_usable]
-    own = [each for article in articles for each in article.comments if each.author is who and each.number and each.exists.last]
+    own = [each for article in articles for each in article.comments if each.author is who and each.number and each.exists.is_so]
     return writes.uncomment(session, who, session.chance.choice(own)) if own else None
 
 
@@ -131,6 +132,5 @@ async def act(session: Session, who: Person) -> None:
         (name,) = session.chance.choices(names, [WEIGHTS[each][0] for each in names])
         doing = WEIGHTS[name][1](session, who)
         if doing is not None:
-            session.tally.operations[name] += 1
             await doing
             return

@@ -14,7 +14,11 @@ class Answer(NamedTuple):
 
 
 class NoAnswer(Exception):
-    """The connection failed, or nothing came in time. Whether the request was executed is not known."""
+    """The connection failed, or nothing came in time. may_have_run: False if the request was not sent."""
+
+    def __init__(self, message: str, *, may_have_run: bool = True) -> None:
+        super().__init__(message)
+        self.may_have_run = may_have_run
 
 
 class Connection(asyncio.Protocol):
@@ -102,7 +106,7 @@ class Client:
                 _, connection = await asyncio.get_running_loop().create_connection(Connection, self._host, self._port)
                 return connection
         except (OSError, TimeoutError) as error:
-            raise NoAnswer(f"no connection: {error!r}") from error
+            raise NoAnswer(f"no connection: {error!r}", may_have_run=False) from error
 
     def close(self) -> None:
         while self._idle:

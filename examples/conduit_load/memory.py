@@ -1,68 +1,62 @@
-"""What the users of the load know, and what they may therefore see.
+"""The users of the load, and what they know for sure: enough to choose what they do next, and to understand an answer.
 
-Each value has one writer, who makes one request at a time, and any number of readers. A write that was acknowledged must be seen
-by every read that begins later; one whose answer never came may be seen or not. So of a value a reader may see the last one that
-was acknowledged when the read began, or any that was asked for since. That something exists is such a value too, True or False.
+Whether an answer is right is not decided here: it goes into the history, and `ramet.testing.history.check` judges it.
 """
 
 import itertools
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+
+from ramet.testing.history import Finding, History
 
 
-class Value:
-    """One that its owner changes: `write` when it is asked for, `acknowledge` when it was answered."""
+@dataclass
+class Known:
+    """Something that is so or not, in the eyes of the only one who changes it."""
 
-    __slots__ = ("_acknowledged", "_written")
+    is_so: bool = False
+    """As it was asked for last."""
+    is_sure: bool = True
+    """Each change was answered. One that was not may still come, so there is no way back from False."""
+    _open: int = 0
 
-    def __init__(self, first: Any) -> None:
-        self._written = [first]
-        self._acknowledged = 0
+    def ask(self, is_so: bool) -> None:
+        self.is_so = is_so
+        self.is_sure = False
+        self._open += 1
 
-    def __repr__(self) -> str:
-        return f"<Value {self._written[self._acknowledged :]}>"
+    def told(self) -> None:
+        self._open -= 1
+        self.is_sure = not self._open
 
     @property
-    def last(self) -> Any:
-        return self._written[-1]
-
-    @property
-    def is_sure(self) -> bool:
-        return self._acknowledged == len(self._written) - 1
-
-    def write(self, value: Any) -> None:
-        self._written.append(value)
-
-    def acknowledge(self) -> None:
-        self._acknowledged = len(self._written) - 1
-
-    def mark(self) -> int:
-        """For a read that begins now."""
-        return self._acknowledged
-
-    def possible(self, mark: int) -> list[Any]:
-        """What a read that began at `mark` and ends now may see."""
-        return self._written[mark:]
+    def is_certain(self) -> bool:
+        """It is so, for sure."""
+        return self.is_so and self.is_sure
 
 
 @dataclass(eq=False)
 class Article:
     author: "Person"
     title: str
-    description: str
-    body: Value
     tags: list[str]
     slug: str = ""
     """Empty until it is known."""
-    exists: Value = field(default_factory=lambda: Value(False))
+    exists: Known = field(default_factory=Known)
     is_moving: bool = False
     """Its title is being changed, or may have been changed: its slug is not sure."""
     comments: "list[Comment]" = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.description = f"About {self.title}"
+        """It never changes, and no other article has it: the token of this one in the history."""
+        self.title_key = f"title of {self.title}"
+        self.body_key = f"body of {self.title}"
+        self.likes_key = f"likes of {self.title}"
+        self.comments_key = f"comments on {self.title}"
+
     @property
     def is_usable(self) -> bool:
-        return bool(self.slug) and not self.is_moving and self.exists.last and self.exists.is_sure
+        return bool(self.slug) and not self.is_moving and self.exists.is_certain
 
 
 @dataclass(eq=False)
@@ -70,9 +64,9 @@ class Comment:
     article: Article
     author: "Person"
     body: str
-    """Written once in the world."""
+    """Written once in the world: its token in the history."""
     number: int = 0
-    exists: Value = field(default_factory=lambda: Value(False))
+    exists: Known = field(default_factory=Known)
 
 
 @dataclass(eq=False)
@@ -81,33 +75,48 @@ class Person:
     email: str
     password: str
     token: str = ""
-    bio: Value = field(default_factory=lambda: Value(None))
+    """Of the session, for the header of requests."""
     articles: list[Article] = field(default_factory=list)
-    likes: dict[Article, Value] = field(default_factory=dict)
-    follows: "dict[Person, Value]" = field(default_factory=dict)
+    likes: dict[Article, Known] = field(default_factory=dict)
+    follows: "dict[Person, Known]" = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.bio_key = f"bio of {self.name}"
+        self.articles_key = f"articles of {self.name}"
+        self.follows_key = f"followed by {self.name}"
 
     def __repr__(self) -> str:
         return f"<Person {self.name}>"
 
-    def like(self, article: Article) -> Value:
-        return self.likes.setdefault(article, Value(False))
+    def like(self, article: Article) -> Known:
+        return self.likes.setdefault(article, Known())
 
-    def follow(self, other: "Person") -> Value:
-        return self.follows.setdefault(other, Value(False))
+    def follow(self, other: "Person") -> Known:
+        return self.follows.setdefault(other, Known())
+
+
+PEOPLE_KEY = "people"
+TAGS_KEY = "tags"
 
 
 class World:
-    """All that was done. It outlives a phase, so that the next one can look whether all is there."""
+    """All that was done and told. It outlives a load, so that the next one can look whether all is there.
+
+    name: makes what is written here different from what other worlds wrote to the same Conduit.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.history = History()
+        self.reported: set[Finding] = set()
+        """What an earlier load found already."""
         self.people: list[Person] = []
         self.by_name: dict[str, Person] = {}
         self.articles: list[Article] = []
         """Those whose publication was acknowledged, and whose removal was not."""
         self.by_slug: dict[str, Article] = {}
-        self.tags: set[str] = set()
-        """Of articles whose publication was acknowledged."""
+        self.by_description: dict[str, Article] = {}
+        """All that were asked for."""
         self._numbers = itertools.count(1)
 
     def unique(self, word: str) -> str:
@@ -117,10 +126,13 @@ class World:
         self.people.append(person)
         self.by_name[person.name] = person
 
+    def planned(self, article: Article) -> None:
+        article.author.articles.append(article)
+        self.by_description[article.description] = article
+
     def published(self, article: Article) -> None:
         self.articles.append(article)
         self.by_slug[article.slug] = article
-        self.tags.update(article.tags)
 
     def moved(self, article: Article, slug: str) -> None:
         self.by_slug.pop(article.slug, None)
@@ -130,22 +142,3 @@ class World:
     def deleted(self, article: Article) -> None:
         self.articles.remove(article)
         self.by_slug.pop(article.slug, None)
-
-
-Conditions = Iterable[tuple[Value, ...]]
-"""Of each entry of a list: it is there while all of these are true."""
-
-
-class Marks:
-    """The moment at which a read began, for the values that it may show. What is new since then counts as well."""
-
-    def __init__(self, values: Iterable[Value]) -> None:
-        self._marks = {value: value.mark() for value in values}
-
-    def possible(self, value: Value) -> list[Any]:
-        return value.possible(self._marks.get(value, 0))
-
-    def bounds(self, entries: Conditions) -> tuple[int, int]:
-        """How many of these the read must show at least, and may show at most."""
-        seen = [[self.possible(value) for value in values] for values in entries]
-        return sum(all(map(all, each)) for each in seen), sum(all(map(any, each)) for each in seen)

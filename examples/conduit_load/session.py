@@ -1,71 +1,94 @@
-"""What all that people do has in common: a request is sent, counted, timed, and its answer compared with what is known."""
+"""What all that people do has in common: a request is sent and recorded, with what its answer shows."""
 
-import json
 import random
-import time
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
+import msgspec
+
+from conduit_load.final import FinalState
 from conduit_load.http1 import Client, NoAnswer
-from conduit_load.memory import Article, Marks, Person, World
-from conduit_load.tally import Tally
+from conduit_load.memory import Person, World
+from conduit_load.sight import Sight, Wrong
+from ramet.testing.history import Value
+
+
+class Reply(NamedTuple):
+    status: int
+    value: Any
+    """None where there was no body."""
+
+
+Show = Callable[[Reply, Sight], None]
+"""Tells what a reply shows. Raises Wrong, or LookupError or TypeError where it has not the form that it should have."""
+
+
+def show_nothing(reply: Reply, sight: Sight) -> None:
+    """For answers that only acknowledge."""
 
 
 class Session:
-    """due: when the next request was to begin, on the clock of time.perf_counter; None for now."""
+    """What one person does next.
 
-    def __init__(self, world: World, client: Client, tally: Tally, chance: random.Random, due: float | None = None) -> None:
+    due_s: when the next request was to begin, on the history's clock; None for now.
+    final: where what is seen belongs if it is the final state, which is not judged as a read; else None.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        client: Client,
+        chance: random.Random,
+        *,
+        due_s: float | None = None,
+        final: FinalState | None = None,
+    ) -> None:
         self.world = world
-        self.tally = tally
         self.chance = chance
         self._client = client
-        self._due = due
+        self._due_s = due_s
+        self._final = final
 
     async def send(
-        self, who: Person | None, method: str, path: str, body: Any = None, *, expected: Iterable[int] = (200,)
-    ) -> tuple[int, Any]:
-        """(status, the value answered). Status 0 for any that was not expected, which is counted as a failure."""
-        payload = None if body is None else json.dumps(body).encode()
-        due, self._due = self._due, None
-        begin = time.perf_counter() if due is None else due
-        self.tally.requests += 1
-        try:
-            answer = await self._client.send(method, f"/api{path}", payload, who.token if who else None)
-        except NoAnswer as error:
-            self.tally.note("failed", f"{method} {path}: {error}")
-            return 0, None
-        finally:
-            self.tally.answered(time.perf_counter() - begin)
-        if answer.status not in expected:
-            self.tally.note("failed", f"{method} {path}: {answer.status} {answer.body[:200]!r}")
-            return 0, None
-        try:
-            return answer.status, json.loads(answer.body) if answer.body else None
-        except ValueError:
-            self.tally.note("failed", f"{method} {path}: {answer.status} and no JSON, {answer.body[:200]!r}")
-            return 0, None
+        self,
+        who: Person | None,
+        method: str,
+        path: str,
+        show: Show,
+        body: Any = None,
+        *,
+        expected: Iterable[int] = (200,),
+        sets: Mapping[str, Value] | None = None,
+        adds: Mapping[str, str | Iterable[str]] | None = None,
+        removes: Mapping[str, str | Iterable[str]] | None = None,
+    ) -> Reply | None:
+        """The reply; None where it is not one of those expected, which is recorded as a failure.
 
-    def check(self, seen: Any, possible: list[Any], what: str) -> None:
-        if seen not in possible:
-            self.tally.note("stale", f"{what}: {seen!r} in place of {possible!r}")
-
-    def check_profile(self, who: Person | None, other: Person, profile: Any, marks: Marks) -> None:
-        self.check(profile["username"], [other.name], "the name in a profile")
-        self.check(profile["bio"], marks.possible(other.bio), f"bio of {other.name}")
-        following = marks.possible(who.follow(other)) if who else [False]
-        self.check(profile["following"], following, f"{who} follows {other.name}")
-
-    def check_article(self, who: Person | None, article: Article, seen: Any, marks: Marks) -> None:
-        """But for its body, which lists do not have."""
-        self.check(seen["description"], [article.description], f"description of {article.slug}")
-        self.check(seen["tagList"], [article.tags], f"tags of {article.slug}")
-        favorited = marks.possible(who.like(article)) if who else [False]
-        self.check(seen["favorited"], favorited, f"{who} likes {article.slug}")
-        if seen["favorited"] and seen["favoritesCount"] < 1:
-            self.tally.note("lost", f"the like of {who} for {article.slug} is not counted")
-        self.check_profile(who, article.author, seen["author"], marks)
-
-    def check_missing(self, article: Article, slug: str, marks: Marks) -> None:
-        """A request for the article at `slug` found none."""
-        if article.slug == slug and not article.is_moving and all(marks.possible(article.exists)):
-            self.tally.note("lost", f"article {slug}")
+        sets, adds, removes: what is asked for. An expected 404 says that none of it was done.
+        """
+        payload = None if body is None else msgspec.json.encode(body)
+        due_s, self._due_s = self._due_s, None
+        name = who.name if who else None
+        request = self.world.history.request(name, f"{method} {path}", sets=sets, adds=adds, removes=removes, due_s=due_s)
+        with request:
+            try:
+                answer = await self._client.send(method, f"/api{path}", payload, who.token if who else None)
+            except NoAnswer as error:
+                request.fail(str(error), may_have_run=error.may_have_run)
+                return None
+            request.answered()
+            if answer.status not in expected:
+                told = answer.body[:200].decode(errors="replace")
+                request.fail(told, status=answer.status, may_have_run=answer.status >= 500)
+                return None
+            if answer.status == 404:
+                request.did_nothing()
+            try:
+                reply = Reply(answer.status, msgspec.json.decode(answer.body) if answer.body else None)
+                sight = Sight(self.world, who)
+                show(reply, sight)
+                (self._final or request).saw(sight.reads())
+            except (Wrong, LookupError, TypeError, AttributeError, msgspec.DecodeError) as error:
+                request.fail(f"an answer that cannot be: {type(error).__name__}: {error}", status=answer.status)
+                return None
+            return reply

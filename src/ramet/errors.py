@@ -7,7 +7,8 @@
     │   ├── UndeclaredUse         RM103  a module calls another one that its `uses` does not list
     │   ├── NotBound              RM104  something was used that no running part has opened
     │   ├── CallInTransaction     RM105  a call to another module inside a transaction
-    │   └── ConfigError           RM201  a setting or a configuration file
+    │   ├── ConfigError           RM201  a setting or a configuration file
+    │   └── RecordingError        RM211  samples of a gate that cannot be judged
     ├── CallError                 the world: a call did not bring a result. Says whether it `may_have_run`
     │   ├── BadArgument           RM301  an argument does not fit the signature
     │   ├── DeadlineExceeded      RM302
@@ -20,6 +21,11 @@
     │   └── RemoteError           RM309  the callee raised something that its `raises` does not list
     ├── ProtocolError             RM321  the world: a peer sent what the protocol does not allow
     ├── CertificateError          RM331  the world: a certificate or key is missing, expired or not ours
+    ├── PlanError                 RM360  a change of the running system
+    │   ├── PlanImpossible        RM361  it cannot work; says every reason, and nothing was changed
+    │   ├── PlanBusy              RM362  another plan runs, or another controller does
+    │   ├── StepFailed            RM363  a step could not be taken; what was done is undone
+    │   └── JournalUnreadable     RM364  the journal is of a newer version
     └── InternalError             RM901  our bug; please report it
 
 `Failure` (`ramet.model.failure`) is not in this tree: it is a value of the user's own domain.
@@ -86,6 +92,10 @@ class CallInTransaction(UsageError):
 
 class ConfigError(UsageError):
     code = "RM201"
+
+
+class RecordingError(UsageError):
+    code = "RM211"
 
 
 class CallError(RametError):
@@ -179,6 +189,26 @@ class ProtocolError(RametError):
 
 class CertificateError(RametError):
     code = "RM331"
+
+
+class PlanError(RametError):
+    code = "RM360"
+
+
+class PlanImpossible(PlanError):
+    code = "RM361"
+
+
+class PlanBusy(PlanError):
+    code = "RM362"
+
+
+class StepFailed(PlanError):
+    code = "RM363"
+
+
+class JournalUnreadable(PlanError):
+    code = "RM364"
 
 
 class InternalError(RametError):

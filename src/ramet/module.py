@@ -3,6 +3,7 @@
 Not here: anything that runs a call, opens a connection or serves a request.
 """
 
+import inspect
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, overload
@@ -15,6 +16,7 @@ from ramet.model import http
 from ramet.model.contract import CallContract, CallOptions, contract_of
 from ramet.model.failure import Failure
 from ramet.model.http import Endpoint, HttpOptions, Mount
+from ramet.model.schedule import Schedule, schedule_of
 from ramet.wire.context import Face
 
 P = ParamSpec("P")
@@ -80,6 +82,7 @@ class Module:
         self.calls: dict[str, Call] = {}
         self.endpoints: list[Endpoint] = []
         self.mounts: list[Mount] = []
+        self.schedules: dict[str, Schedule] = {}
         self.db: Database | None = None
 
     def __repr__(self) -> str:
@@ -210,7 +213,37 @@ class Module:
         its response begins.
         """
         deadline_s = None if deadline is None else parse_duration_s(deadline)
-        self.mounts.append(http.mount_of(self.name, app, prefix, wsgi=wsgi, deadline_s=deadline_s, max_body_bytes=max_body_bytes))
+        caller = inspect.currentframe()
+        caller = caller and caller.f_back
+        where = f"{caller.f_code.co_filename}:{caller.f_lineno}" if caller else ""
+        made = http.mount_of(self.name, app, prefix, wsgi=wsgi, deadline_s=deadline_s, max_body_bytes=max_body_bytes, where=where)
+        self.mounts.append(made)
+
+    def every(self, period: str | float, *, deadline: str | float = DEFAULT_DEADLINE_S) -> Callable[[F], F]:
+        """Run a function without parameters again and again, on the one instance that owns the module's schedules.
+
+            @module.every("30s")
+            async def forget_old_carts() -> None: ...
+
+        period: from the start of a run to the start of the next, at least 100 ms. A run that takes longer is not joined by
+        another: the beats that it misses are dropped. deadline: time that one run may take; default 5 s, as for a call. A plain
+        `def` runs in a thread, which cannot be stopped: the next run waits for it.
+
+        Raises DeclarationError, at import.
+        """
+
+        def schedule(function: F) -> F:
+            made = schedule_of(self.name, function, period, deadline)
+            if made.name in self.schedules:
+                raise DeclarationError(
+                    f"module `{self.name}` has two schedules `{made.name}`",
+                    where=made.where,
+                    hint=f"the first is at {self.schedules[made.name].where}",
+                )
+            self.schedules[made.name] = made
+            return function
+
+        return schedule
 
     def _verb(self, method: str, path: str, options: Mapping[str, Any]) -> Any:
         of_http = {name: options[name] for name in ("status", "tags", "summary", "max_body_bytes") if name in options}

@@ -105,6 +105,13 @@ def test_a_change_is_served_a_mistake_is_told_and_mended(dev: Dev) -> None:
     dev.change("shop/front/api.py", "async deff shout", "async def shout")
     dev.wait_answer("GET", "/front/2", (200, "Bc"))
 
+    dev.change(
+        "shop/front/api.py",
+        '@module.get("/trespass")',
+        '@module.every("1h")\nasync def note() -> None:\n    await orders.create("noted")\n\n\n@module.get("/trespass")',
+    )
+    dev.wait_answer("GET", "/orders/by-sku/noted", (200, 1))
+
     versions = dev.folder / "shop/orders/migrations/versions"
     text = (versions / "0001_first.py").read_text().replace('"0001"', '"0002"').replace("= None", '= "0001"')
     (versions / "0002_more.py").write_text(re.sub(r'op\.execute\(".*"\)', 'op.execute("SELECT nonsense")', text))

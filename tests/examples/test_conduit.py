@@ -1,5 +1,6 @@
 """Conduit as its users get it: its own tests against both topologies on the same data, and what its document allows against one."""
 
+import asyncio
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from ramet.data import driver
 from tests.operate.app import Command
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -28,10 +30,10 @@ def conduit(tmp_path: Path) -> Iterator[Command]:
     command.clean()
 
 
-def run_tests(folder: Path, **environment: str) -> str:
+def run_tests(folder: Path, *arguments: str, **environment: str) -> str:
     """In a process of its own, with the folder's own pytest.ini."""
     done = subprocess.run(
-        [sys.executable, "-m", "pytest"],
+        [sys.executable, "-m", "pytest", "-pno:asyncio", *arguments],
         cwd=folder,
         env={**os.environ, **environment},
         capture_output=True,
@@ -61,21 +63,54 @@ def fuzz(url: str, folder: Path) -> str:
     return done.stdout
 
 
+def execute(folder: Path, module: str, query: str) -> list[int]:
+    """As the module's own role. Returns the first column."""
+    launches = [json.loads(path.read_bytes()) for path in folder.glob(".ramet/instances/*/launch.json")]
+    url = next(each["databases"][module] for each in launches if module in each["databases"])
+
+    async def run() -> list[int]:
+        connection = await driver.connect(url, timeout_s=10, server_settings={"search_path": module})
+        try:
+            return [row[0] for row in await connection.fetch(query)]
+        finally:
+            await connection.close(timeout=5)
+
+    return asyncio.run(run())
+
+
+def leave_orphans(folder: Path) -> None:
+    """Likes of an article whose deletion `social` was not told of, long ago; and of one of just now."""
+    execute(folder, "social", "INSERT INTO favorites (article_id, user_id) VALUES (-1, 1), (-1, 2), (-2, 1)")
+    rows = "(-1, now() - interval '1 hour'), (-2, now() + interval '1 hour')"
+    execute(folder, "articles", f"INSERT INTO deleted (article_id, deleted_at) VALUES {rows}")
+
+
 def test_both_topologies_pass_conduit_s_own_tests_on_the_same_data(conduit: Command) -> None:
-    """Grown in between, and nothing else changed; then whatever its document allows is thrown at it, and it never says 5xx."""
+    """Grown in between, and nothing else changed. Then the load's own tests: its checker finds nothing, and what a bad gateway does.
+
+    Then whatever Conduit's document allows is thrown at it, and it never says 5xx.
+    """
     for topology in ("seed", "grown"):
         url = conduit.up(topology)
-        run_tests(conduit.folder, CONDUIT_URL=url)
+        run_tests(conduit.folder, "--ignore=tests/test_modules.py", CONDUIT_URL=url)
         if topology == "seed":
+            leave_orphans(conduit.folder)
             conduit.ok("down")
+    run_tests(EXAMPLES / "conduit_load", CONDUIT_URL=url)
     told = fuzz(url, conduit.folder)
     cases = re.search(r"(\d+) generated", told)
     assert cases, told
     assert int(cases[1]) >= 200, told
-    assert {each["state"] for each in conduit.status()["instances"]} == {"ready"}
+    instances = conduit.status()["instances"]
+    assert {each["state"] for each in instances} == {"ready"}
+    (schedule,) = [schedule for each in instances for schedule in each["schedules"]]
+    assert (schedule["module"], schedule["name"], schedule["failed"]) == ("articles", "forget_deleted", 0)
+    assert schedule["runs"] >= 2
+    assert execute(conduit.folder, "social", "SELECT article_id FROM favorites WHERE article_id < 0") == [-2]
     conduit.ok("down")
 
 
-def test_the_load_s_checker_finds_what_is_wrong_and_only_that() -> None:
-    """`make demo` is worth what its checker is."""
-    assert " failed" not in run_tests(EXAMPLES / "conduit_load")
+def test_conduit_s_modules_work_together_over_the_wire_and_across_processes(conduit: Command) -> None:
+    """By the plugin, with nothing running beside; it starts what it needs, and stops it."""
+    assert "9 passed" in run_tests(conduit.folder, "tests/test_modules.py")
+    assert not (conduit.folder / ".ramet/testing/postgres/data/postmaster.pid").exists()

@@ -113,8 +113,8 @@ def test_the_second_fleet_in_a_folder_is_refused(shop: Command) -> None:
     assert ask(url, "POST", "/orders?sku=a")[0] == 201
 
 
-def test_a_killed_supervisor_leaves_the_data_plane_running_and_is_recovered(shop: Command) -> None:
-    """Requests go on without it; the next `ramet up` ends what it left and starts anew on the same data."""
+def test_a_killed_controller_leaves_the_data_plane_running_and_the_next_one_takes_it_over(shop: Command) -> None:
+    """Requests go on without it; the next `ramet up` finds the instances, and starts none of them again."""
     url = shop.up("grown")
     ask(url, "POST", "/orders?sku=kept")
     status = shop.status()
@@ -123,9 +123,11 @@ def test_a_killed_supervisor_leaves_the_data_plane_running_and_is_recovered(shop
         time.sleep(0.01)
     assert ask(url, "GET", "/front/1") == (200, "KEPT")
     assert "supervisor died" in shop.run("status").stdout
-    url = shop.up("seed")
+    assert shop.up("seed") == url
     assert ask(url, "GET", "/front/1") == (200, "KEPT")
-    assert not any(alive(each["pid"]) for each in status["instances"])
+    after = shop.status()
+    assert (after["topology"], after["running"]) == ("grown", True)
+    assert [each["pid"] for each in after["instances"]] == [each["pid"] for each in status["instances"]]
 
 
 def test_down_ends_what_a_killed_supervisor_left(shop: Command) -> None:

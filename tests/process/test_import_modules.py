@@ -44,12 +44,15 @@ def package(name: str, more: str = "") -> dict[str, str]:
 
 
 def test_modules_come_in_the_order_of_the_file(code: Path) -> None:
-    """With what their `handlers` declare: a file that is imported for that alone."""
+    """With what their `handlers` and `schedules` declare: files that are imported for that alone."""
     handlers = "from shopcode.web.api import module\n\n\n@module.expose\nasync def hello() -> int:\n    return 1\n"
-    write(code, {**package("orders"), **package("web"), "shopcode/web/handlers.py": handlers})
+    schedules = "from shopcode.web.api import module\n\n\n@module.every('1m')\nasync def sweep() -> None: ...\n"
+    files = {"shopcode/web/handlers.py": handlers, "shopcode/web/schedules.py": schedules}
+    write(code, {**package("orders"), **package("web"), **files})
     modules = import_modules(application("web", "orders"))
     assert list(modules) == ["web", "orders"]
     assert list(modules["web"].calls) == ["hello"]
+    assert list(modules["web"].schedules) == ["sweep"]
 
 
 @pytest.mark.parametrize("path", ["shopcode/orders.py", "shopcode/orders/__init__.py"])

@@ -7,9 +7,10 @@ endpoints as for two hundred.
 import asyncio
 import random
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 
-from ramet.calls import balance
+from ramet.calls import balance, choosing
+from ramet.calls.choosing import Pools
 from ramet.calls.endpoints import Endpoint
 from ramet.calls.health import Circuit, is_outlier
 from ramet.calls.retry import Budget
@@ -20,23 +21,28 @@ monotonic = time.monotonic
 
 
 class Group:
-    def __init__(self, module: str, settings: Settings) -> None:
+    """version: of the callers. shares: place -> percent, None where all endpoints take alike."""
+
+    def __init__(self, module: str, settings: Settings, version: str) -> None:
         self.module = module
         self.endpoints: list[Endpoint] = []
+        self.shares: Mapping[str, int] | None = None
         self.budget = Budget(settings.retry_budget)
         self._settings = settings
-        self._ready: list[Endpoint] = []
+        self._version = version
+        self._ready: Sequence[Endpoint] | Pools[Endpoint] = []
         self.waiting: dict[asyncio.Future[None], None] = {}
         """Callers without an endpoint, in the order in which they came."""
         self._chance = random.random
 
     def __repr__(self) -> str:
-        ready = f"{len(self._ready)} of {len(self.endpoints)} endpoints callable"
+        ready = f"{sum(each.is_callable for each in self.endpoints)} of {len(self.endpoints)} endpoints callable"
         return f"<Group {self.module}: {ready}, {len(self.waiting)} calls wait>"
 
     def refresh(self) -> None:
         """Something changed with an endpoint."""
-        self._ready = [endpoint for endpoint in self.endpoints if endpoint.is_callable]
+        ready = [endpoint for endpoint in self.endpoints if endpoint.is_callable]
+        self._ready = choosing.pools(ready, self.shares, self._version)
         self.wake()
 
     def wake(self) -> None:
@@ -49,6 +55,8 @@ class Group:
     def pick(self, tried: Collection[Endpoint] | None = None) -> Endpoint | None:
         """An endpoint with room, one not yet tried if there is any. None: wait."""
         ready = self._ready
+        if isinstance(ready, Pools):
+            ready = ready.choose(self._chance(), tried or ())
         if tried:
             ready = [endpoint for endpoint in ready if endpoint not in tried] or ready
         return balance.pick(ready, self._chance)

@@ -27,6 +27,8 @@ class Hosted:
     def __init__(self, call: Call, recorder: Recorder, ledger: Ledger, *, is_private: bool = False) -> None:
         self.is_private = is_private
         """For this machine's own tools alone: taken from outside of modules, at a door that allows these."""
+        self.is_gone = False
+        """The module has left this instance; a caller that has not heard of it is told, and goes where it is now."""
         contract = call.contract
         self.contract: CallContract = contract
         self.streams = contract.streams

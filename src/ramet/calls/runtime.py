@@ -6,22 +6,20 @@ are the process's own.
 
 import asyncio
 import ssl
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from pathlib import Path
 
-from ramet.calls import local
 from ramet.calls.endpoints import Caller, Endpoint
-from ramet.calls.facade import Call, Exposes, Slow
+from ramet.calls.facade import Exposes
 from ramet.calls.group import Group
 from ramet.calls.hosting import Hosted
-from ramet.calls.ledger import Ledger, MemoryLedger
-from ramet.calls.remote import RemoteCall
-from ramet.calls.remote_stream import RemoteStream
+from ramet.calls.ledger import Ledger
+from ramet.calls.placement import POLL_S, Placement
 from ramet.calls.server import CallServer
 from ramet.calls.server_connection import door
 from ramet.calls.transport import Identity, client_context, host_id, listen_tcp, listen_unix, server_context
-from ramet.model.routing import Address, RoutingTable
+from ramet.model.routing import Address, RoutingTable, place
 from ramet.observe import names
 from ramet.observe.record import Recorder, new_span_id, new_trace_id
 from ramet.settings import Settings
@@ -49,31 +47,32 @@ class Calls:
         private: Collection[str] = (),
     ) -> None:
         self.modules = {module.name: module for module in modules}
-        self.local = frozenset(local)
         self.settings = settings or Settings()
         self.recorder = recorder or Recorder(
             service=service, version=version, instance=instance, ring_records=self.settings.ring_records
         )
         self.app, self.service, self.instance, self.version = app, service, instance, version
         self._identity = identity
-        self._ledger = MemoryLedger()
-        self._ledgers = dict(ledgers or {})
+        self._private = frozenset(private)
+        self._place = place(service, version)
         self._tls: ssl.SSLContext | None = client_context(identity) if identity else None
         self.here = host_id()
         self._groups: dict[str, Group] = {}
         self._endpoints: dict[str, Endpoint] = {}
         self._retiring: set[asyncio.Task[None]] = set()
         self._doors: list[asyncio.AbstractServer] = []
-        self.epoch = -1
-        hosted = {
-            call.contract.qualified: Hosted(
-                call, self.recorder, self._ledgers.get(name, self._ledger), is_private=name in private
-            )
-            for name in self.local
-            for call in self.modules[name].calls.values()
-        }
+        self._table = RoutingTable(-1, {})
+        self.placement = Placement(
+            self.modules,
+            set(local),
+            place=self._place,
+            strict=self.settings.strict,
+            recorder=self.recorder,
+            ledgers=dict(ledgers or {}),
+            group=self._group,
+        )
         self.server = CallServer(
-            hosted,
+            {each.contract.qualified: each for name in self.local for each in self._hosted(name)},
             app=app,
             service=service,
             instance=instance,
@@ -92,40 +91,60 @@ class Calls:
 
     # Placement
 
+    @property
+    def local(self) -> Set[str]:
+        """Names of the modules that this instance hosts."""
+        return self.placement.hosted
+
     def place(self) -> None:
         """Bind every facade: to this process where its module is placed here, else to the module's endpoints."""
-        for name, module in self.modules.items():
-            for call in module.calls.values():
-                self._bind(call, name)
+        self.placement.apply(self._table.shares)
 
-    def _bind(self, call: Call, module: str) -> None:
+    def host(self, module: str, ledger: Ledger | None = None) -> None:
+        """Serve a module here from now on. Callers must connect anew to see it; the routing table's shares send them.
+
+        ledger: what keeps its `once` calls; None for memory.
+        """
         if module in self.local:
-            local.bind(
-                call,
-                recorder=self.recorder,
-                ledger=self._ledgers.get(module, self._ledger),
-                strict=self.settings.strict,
-                fast=self._reaches_only_local(module, set()),
-            )
-        else:
-            call.bind(self.remote(call))
+            return
+        self.placement.host(module, ledger)
+        self.server.host(self._hosted(module))
+        self._connect(renew=True)  # from here on this instance also calls in that module's name
 
-    def remote(self, call: Call) -> Slow:
-        """How code that runs here makes a call of a module that does not."""
-        remote = RemoteCall(call, self._group(call.contract.module), self.recorder, strict=self.settings.strict)
-        return RemoteStream(remote).open if call.contract.streams else remote.run
+    async def drop(self, module: str, within_s: float) -> bool:
+        """Serve a module no more: its calls in flight finish first. Call it when the routing table gives this place no share.
 
-    def _reaches_only_local(self, module: str, seen: set[str]) -> bool:
-        """Whether nothing that runs in a call of this module can leave the process."""
-        seen.add(module)
-        uses = self.modules[module].uses
-        return all(name in self.local and (name in seen or self._reaches_only_local(name, seen)) for name in uses)
+        False, with the module as it was, if some still ran at the end of the time.
+        """
+        if module not in self.local:
+            return True
+        try:
+            async with asyncio.timeout(within_s):
+                await self.placement.wait_idle(module)
+                while self.server.in_flight_of(module):  # noqa: ASYNC110  (see POLL_S)
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError:
+            return False
+        self.server.drop(module)
+        self.placement.drop(module)
+        self._connect(renew=True)
+        return True
 
-    def unplace(self) -> None:
-        """Leave the facades as they were after import."""
-        for module in self.modules.values():
-            for call in module.calls.values():
-                call.unbind()
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for an endpoint."""
+        return sum(len(group.waiting) for group in self._groups.values())
+
+    async def wait_connected(self) -> None:
+        """Until each module that this instance calls elsewhere has an endpoint that can be called."""
+        used = {name for module in self.local for name in self.modules[module].uses}
+        groups = [self._group(name) for name in used if not self.placement.is_here(name)]
+        while not all(any(endpoint.is_callable for endpoint in group.endpoints) for group in groups):  # noqa: ASYNC110
+            await asyncio.sleep(POLL_S)
+
+    def _hosted(self, module: str) -> list[Hosted]:
+        ledger, is_private = self.placement.ledger(module), module in self._private
+        return [Hosted(call, self.recorder, ledger, is_private=is_private) for call in self.modules[module].calls.values()]
 
     # Routing
 
@@ -133,10 +152,22 @@ class Calls:
         """Take a routing table. False, and nothing done, for one that is not newer. Endpoints that are in both stay connected."""
         if table.epoch <= self.epoch:
             return False
-        self.epoch = table.epoch
+        self._table = table
+        self._connect()
+        self.placement.apply(table.shares)
+        return True
+
+    @property
+    def epoch(self) -> int:
+        return self._table.epoch
+
+    def _connect(self, *, renew: bool = False) -> None:
+        """Have an endpoint for each instance of the table. renew: also in place of those that are connected, since what this
+        instance says of itself when it connects has changed."""
+        table = self._table
         wanted = {address.instance: address for addresses in table.modules.values() for address in addresses}
         for instance, endpoint in list(self._endpoints.items()):
-            if wanted.get(instance) != endpoint.address:
+            if renew or wanted.get(instance) != endpoint.address:
                 self._retire(self._endpoints.pop(instance))
         caller = self._caller()
         for instance, address in wanted.items():
@@ -144,17 +175,18 @@ class Calls:
                 self._endpoints[instance] = Endpoint(address, caller, self._refresh)
         for name in {*self._groups, *table.modules}:
             group = self._group(name)
+            shares = table.shares.get(name)
+            group.shares = None if shares is None else {place: share for place, share in shares.items() if place != self._place}
             group.endpoints = [
                 self._endpoints[address.instance]
                 for address in table.modules.get(name, ())
                 if address.instance in self._endpoints
             ]
         self._refresh()
-        return True
 
     def _group(self, module: str) -> Group:
         if module not in self._groups:
-            self._groups[module] = Group(module, self.settings)
+            self._groups[module] = Group(module, self.settings, self.version)
         return self._groups[module]
 
     def _refresh(self) -> None:
@@ -170,9 +202,9 @@ class Calls:
         here = [self.modules[name] for name in sorted(self.local)]
         offers = [
             (Offer(caller, call.contract.qualified, call.contract.hash), call.contract)
-            for caller, uses in [(module.name, module.uses) for module in here] + [(OUTSIDE.name, frozenset(self.modules))]
+            for caller, uses in [*_uses(here).items(), (OUTSIDE.name, frozenset(self.modules))]
             for used in sorted(uses)
-            if used in self.modules and used not in self.local
+            if used in self.modules  # also what is hosted here: it may be elsewhere as well, while it moves
             for call in self.modules[used].calls.values()
         ]
         return Caller(
@@ -180,7 +212,7 @@ class Calls:
             service=self.service,
             instance=self.instance,
             version=self.version,
-            uses={module.name: sorted(module.uses) for module in here},
+            uses={name: sorted(uses) for name, uses in _uses(here).items()},
             offers=tuple(offers),
             tls=self._tls,
             here=self.here,
@@ -225,7 +257,7 @@ class Calls:
             *(endpoint.close() for endpoint in self._endpoints.values()), *self._retiring, return_exceptions=True
         )
         self._endpoints.clear()
-        self.unplace()
+        self.placement.unplace()
 
     def statistics(self) -> dict[str, object]:
         return {
@@ -242,3 +274,8 @@ class Calls:
             states = [endpoint.state for endpoint in group.endpoints]
             for state in ("ready", "connecting", "draining", "ejected"):
                 yield {"module": name, "state": state}, float(states.count(state))
+
+
+def _uses(modules: Iterable[Exposes]) -> dict[str, frozenset[str]]:
+    """What each module may call: what it declares, and itself. A request of its own endpoint may meet it while it moves away."""
+    return {module.name: module.uses | {module.name} for module in modules}

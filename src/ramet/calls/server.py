@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterable, Iterator
 from typing import Any, Protocol
 
 from ramet.calls.hosting import Hosted, Work
@@ -22,6 +22,7 @@ class Connection(Protocol):
     def write(self, data: bytes) -> None: ...
     def sweep(self, now: float) -> None: ...
     def close(self) -> None: ...
+    def in_flight_of(self, module: str) -> int: ...
     async def run(self, work: Work, task: asyncio.Task[None]) -> None: ...
 
 
@@ -34,7 +35,7 @@ class CallServer:
 
     def __init__(
         self,
-        hosted: Mapping[str, Hosted],
+        hosted: dict[str, Hosted],
         *,
         app: str,
         service: str,
@@ -80,6 +81,20 @@ class CallServer:
             self._sweeping = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
         else:
             self._idle.set()
+
+    def host(self, calls: Iterable[Hosted]) -> None:
+        """Serve these too, to whoever connects from now on."""
+        self.hosted |= {each.contract.qualified: each for each in calls}
+
+    def drop(self, module: str) -> None:
+        """Refuse the calls of a module from now on; its callers are told that it is elsewhere. Calls in flight go on."""
+        for name, each in list(self.hosted.items()):
+            if each.contract.module == module:
+                each.is_gone = True
+                del self.hosted[name]
+
+    def in_flight_of(self, module: str) -> int:
+        return sum(connection.in_flight_of(module) for connection in self.connections)
 
     async def drain(self, within_s: float) -> bool:
         """Ask all callers to go elsewhere and finish what is in flight. False if something still ran at the end of the time."""

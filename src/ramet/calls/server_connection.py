@@ -18,7 +18,7 @@ from ramet.calls.hosting import Hosted, Work, enter
 from ramet.calls.server import CallServer
 from ramet.calls.streams import OutgoingCredit
 from ramet.calls.transport import peer_service
-from ramet.errors import BadAnswer, BadArgument, DeadlineExceeded, Overloaded, ProtocolError
+from ramet.errors import BadAnswer, BadArgument, DeadlineExceeded, Overloaded, ProtocolError, Unavailable
 from ramet.observe import names
 from ramet.wire import hello, values
 from ramet.wire.calls import FailureBody, encode_failure
@@ -174,6 +174,9 @@ class ServerConnection(asyncio.Protocol):
 
     # Calls
 
+    def in_flight_of(self, module: str) -> int:
+        return sum(work.hosted.contract.module == module for work in self._calls.values())
+
     def _call(self, each: Frame) -> None:
         _, flags, index, number, body = each
         hosted, caller = self._table[index] if index < len(self._table) else (None, "")
@@ -182,6 +185,10 @@ class ServerConnection(asyncio.Protocol):
         if number in self._calls or not number:
             raise ProtocolError("duplicate-call", f"call {number} is in flight already" if number else "a call needs a number")
         server = self._server
+        if hosted.is_gone:
+            gone = Unavailable(f"{server.instance} does not host `{hosted.contract.module}` any more", may_have_run=False)
+            self._fail(number, failures.refusal_body(gone))
+            return
         if server.in_flight >= server.settings.max_calls or len(self._calls) >= server.settings.max_calls_per_connection:
             server.shed.value += 1
             self._fail(

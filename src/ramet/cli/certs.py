@@ -2,26 +2,20 @@
 
 import json
 from pathlib import Path
-from types import ModuleType
 
 import click
 
+from ramet.cli import completing
 from ramet.cli.application import current
+from ramet.cli.groups import Group
 from ramet.errors import ConfigError
 from ramet.model.toml import NAMES, is_name
+from ramet.process.certificates import Authority
 
 FOLDER = Path(".ramet/certificates")
 
 
-def _certificates() -> ModuleType:
-    try:
-        from ramet.process import certificates  # deferred: an extra that the other verbs do without
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"{error.name} is not installed", hint="pip install 'ramet[tls]'") from error
-    return certificates
-
-
-@click.group()
+@click.group(cls=Group)
 def certs() -> None:
     """Certificates with which services prove to each other who they are (mTLS).
 
@@ -66,13 +60,13 @@ def init(app: str, folder: Path) -> None:
     ramet certs init --app shop
     ramet certs init --app shop --folder /etc/shop/certificates
     """
-    authority = _certificates().Authority.at(folder, app=app)
+    authority = Authority.at(folder, app=app)
     click.echo(f"authority of {app} in {folder}, good until {authority.not_after:%Y-%m-%d}")
     click.echo("keep authority.key secret: whoever has it can speak for any service", err=True)
 
 
 @certs.command()
-@click.argument("services", nargs=-1, required=True)
+@click.argument("services", nargs=-1, required=True, shell_complete=completing.services)
 @_app
 @_folder
 def issue(services: tuple[str, ...], app: str, folder: Path) -> None:
@@ -82,7 +76,7 @@ def issue(services: tuple[str, ...], app: str, folder: Path) -> None:
     ramet certs issue web --app shop
     ramet certs issue web feed --app shop --folder /etc/shop/certificates
     """
-    authority = _certificates().Authority.at(folder, app=app)
+    authority = Authority.at(folder, app=app)
     for service in services:
         click.echo(str(authority.identity(service).certificate))
 
@@ -98,10 +92,9 @@ def show(app: str, folder: Path, as_json: bool) -> None:
     ramet certs show --app shop
     ramet certs show --app shop --json
     """
-    certificates = _certificates()
     if not (folder / "authority.pem").exists():
         raise ConfigError("there is no authority", where=str(folder), hint=f"ramet certs init --app {app}")
-    issued = certificates.Authority.at(folder, app=app).issued()
+    issued = Authority.at(folder, app=app).issued()
     if as_json:
         click.echo(
             json.dumps(

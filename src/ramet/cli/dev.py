@@ -8,12 +8,13 @@ import sys
 import click
 
 from ramet.cli.application import current
-from ramet.errors import ConfigError
 from ramet.operate import files
+from ramet.operate.dev import Development
+from ramet.operate.folder import DEV_PORT
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port of HTTP. 0: a free one.")
+@click.option("--port", type=click.IntRange(0, 65535), default=DEV_PORT, show_default=True, help="Port of HTTP. 0: a free one.")
 def dev(port: int) -> None:
     """Run all modules in one process and start it again when a file changes. For development alone.
 
@@ -21,10 +22,6 @@ def dev(port: int) -> None:
     ramet dev
     ramet dev --port 0
     """
-    try:
-        from ramet.operate.dev import Development  # deferred: an extra that the other verbs do without
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"{error.name} is not installed", hint="pip install 'ramet[serve]'") from error
     here = current()
     development = Development(
         here.application,

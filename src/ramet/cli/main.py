@@ -1,4 +1,4 @@
-"""The command's root: verbs, did-you-mean, and the one place where errors become text and an exit code."""
+"""The command's root: the table of its verbs, and the one place where errors become text and an exit code."""
 
 import os
 import sys
@@ -6,39 +6,57 @@ from typing import Any
 
 import click
 
-from ramet.cli.certs import certs
-from ramet.cli.config import config
-from ramet.cli.dev import dev
-from ramet.cli.docs import docs
-from ramet.cli.migrate import migrate
-from ramet.cli.new import new
-from ramet.cli.status import show_logs, status
-from ramet.cli.up import down, up
+from ramet.cli.groups import Verb, Verbs
 from ramet.errors import InternalError, RametError
-from ramet.kit.near import did_you_mean
 from ramet.version import __version__
 
-FOUND = 1
 COULD_NOT = 2
 
+DEVELOP, RUN, GROW, LOOK = "Develop", "Run", "Grow", "Look"
 
-class Verbs(click.Group):
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if self.get_command(ctx, name) is None:
-            hint = did_you_mean(name, self.list_commands(ctx))
-            raise click.UsageError(f"there is no verb `{name}`" + (f"; {hint}" if hint else ""), ctx)
-        return super().resolve_command(ctx, args)
+VERBS = {
+    "absorb": Verb(GROW, "plans:absorb"),
+    "apply": Verb(GROW, "plans:apply"),
+    "call": Verb(DEVELOP, "call:make_call"),
+    "certs": Verb(RUN, "certs:certs"),
+    "check": Verb(DEVELOP, "check:check"),
+    "completion": Verb(DEVELOP, "completion:completion"),
+    "config": Verb(LOOK, "config:config"),
+    "dev": Verb(DEVELOP, "dev:dev"),
+    "docs": Verb(LOOK, "docs:docs"),
+    "doctor": Verb(LOOK, "doctor:doctor"),
+    "down": Verb(RUN, "up:down"),
+    "explain": Verb(LOOK, "explain:explain"),
+    "extract": Verb(GROW, "plans:extract"),
+    "gate": Verb(LOOK, "gate:gate"),
+    "history": Verb(GROW, "plans:show_history"),
+    "logs": Verb(LOOK, "status:show_logs"),
+    "migrate": Verb(RUN, "migrate:migrate"),
+    "new": Verb(DEVELOP, "new:new"),
+    "openapi": Verb(DEVELOP, "openapi:show_openapi"),
+    "plan": Verb(GROW, "plans:plan"),
+    "roll": Verb(GROW, "plans:roll"),
+    "routes": Verb(DEVELOP, "routes:show_routes"),
+    "scale": Verb(GROW, "plans:scale"),
+    "shell": Verb(DEVELOP, "shell:shell"),
+    "status": Verb(LOOK, "status:status"),
+    "up": Verb(RUN, "up:up"),
+}
+"""One verb a line, by the alphabet. A new one is a file of its own and a line here."""
 
+verbs = Verbs(
+    name="ramet",
+    purposes=(DEVELOP, RUN, GROW, LOOK),
+    table=VERBS,
+    help="""Backends that start as one process and grow into services, replicas and shards, live.
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(__version__, prog_name="ramet")
-def verbs() -> None:
-    """Backends that start as one process and grow into services, replicas and shards, live."""
-
-
-for verb in (new, dev, up, down, status, show_logs, migrate, config, docs, certs):
-    verbs.add_command(verb)
+    \b
+    ramet dev            one process, started again when a file changes
+    ramet up --help      what a verb does, with examples
+    """,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+click.version_option(__version__, prog_name="ramet")(verbs)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -73,7 +91,7 @@ def run(arguments: list[str] | None = None) -> int:
 def show(error: RametError) -> None:
     """error, where it is, and what to do next."""
     click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-    click.echo(f"{error.message} [{error.code}]", err=True)
+    click.echo(str(error), err=True)  # of a call also whether it may have run
     if error.where:
         click.echo(f"  at: {error.where}", err=True)
     if error.hint:

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 
 import click
 
-from ramet.cli.application import Current, current
+from ramet.cli import completing
+from ramet.cli.application import Current, check_known, current
+from ramet.cli.groups import Group
 from ramet.data import migrations, revisions
 from ramet.data.revisions import Revision
 from ramet.errors import ConfigError
-from ramet.kit.near import did_you_mean
 from ramet.operate.databases import DatabaseServer
 from ramet.operate.folder import Folder
 from ramet.process.modules import FACE
@@ -18,7 +19,7 @@ from ramet.process.modules import FACE
 PENDING = 1
 
 
-@click.group()
+@click.group(cls=Group)
 def migrate() -> None:
     """Migrations of the modules' databases: new, up, status.
 
@@ -29,7 +30,7 @@ def migrate() -> None:
 
 
 @migrate.command()
-@click.argument("module")
+@click.argument("module", shell_complete=completing.modules)
 @click.argument("message")
 def new(module: str, message: str) -> None:
     """Write the next migration of MODULE, to be filled in.
@@ -39,7 +40,7 @@ def new(module: str, message: str) -> None:
     ramet migrate new accounts "index on email"
     """
     here = current()
-    _check(here, module)
+    check_known("module", module, here.application.modules)
     package = here.application.modules[module]
     if here.modules[module].db is None:
         raise ConfigError(
@@ -50,7 +51,7 @@ def new(module: str, message: str) -> None:
 
 
 @migrate.command()
-@click.argument("modules", nargs=-1)
+@click.argument("modules", nargs=-1, shell_complete=completing.modules)
 def up(modules: tuple[str, ...]) -> None:
     """Apply what is missing to the databases of MODULES (default: all). A second one at the same time waits.
 
@@ -60,7 +61,7 @@ def up(modules: tuple[str, ...]) -> None:
     """
     here = current()
     for module in modules:
-        _check(here, module)
+        check_known("module", module, here.application.modules)
 
     def report(module: str, revision: Revision) -> None:
         click.echo(f"{module}: {revision}")
@@ -112,13 +113,6 @@ def status(context: click.Context, json_: bool) -> None:
             click.echo(f"{each.module:<16} {', '.join(each.current) or 'nothing':<24} {lacks}")
     if any(each.missing for each in found):
         context.exit(PENDING)
-
-
-def _check(here: Current, module: str) -> None:
-    if module not in here.application.modules:
-        known = here.application.modules
-        hint = did_you_mean(module, known) or f"known: {', '.join(known)}; a new one is listed in [app] modules of ramet.toml"
-        raise ConfigError(f"there is no module `{module}`", hint=hint)
 
 
 def _server(here: Current) -> DatabaseServer:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from ramet.cli.application import current
+from ramet.cli import completing
+from ramet.cli.application import check_known, current
 from ramet.errors import ConfigError
-from ramet.kit.near import did_you_mean
 from ramet.model.control import Status
 from ramet.model.launch import FleetRecord
 from ramet.operate.looking import as_json, is_running, look
@@ -49,16 +49,25 @@ def _print(record: FleetRecord, found: list[Status | str], running: bool) -> Non
             click.echo(f"  {known.name:<14} {click.style('unreachable', fg='red')}  {each}")
             continue
         state = click.style(f"{each.state:<9}", fg="green" if each.state == "ready" else "yellow")
-        since = datetime.fromtimestamp(each.started, UTC).astimezone().strftime("%H:%M:%S")
+        since = _clock(each.started)
         memory = each.memory_bytes / 2**20
         load = f"{each.requests_in_flight} requests, {each.calls_in_flight} calls"
         click.echo(
             f"  {known.name:<14} {state} {', '.join(each.modules):<36} {memory:4.0f} MB  {load}  since {since}  {each.why}"
         )
+        for schedule in each.schedules:
+            last = f"last at {_clock(schedule.last_run_at)}" if schedule.last_run_at else "not yet run here"
+            failed = f", {schedule.failed} failed" if schedule.failed else ""
+            error = click.style(f"  {schedule.last_error}", fg="red") if schedule.last_error else ""
+            click.echo(f"  {'':<14} runs {schedule.module}.{schedule.name}: {schedule.runs} times{failed}, {last}{error}")
+
+
+def _clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%H:%M:%S")
 
 
 @click.command("logs")
-@click.argument("instances", nargs=-1)
+@click.argument("instances", nargs=-1, shell_complete=completing.instances)
 @click.option("--follow", "-f", is_flag=True, help="Go on until Ctrl-C.")
 @click.option("--lines", "-n", type=click.IntRange(min=0), default=20, show_default=True, help="Lines from the end of each.")
 def show_logs(instances: tuple[str, ...], follow: bool, lines: int) -> None:
@@ -73,8 +82,7 @@ def show_logs(instances: tuple[str, ...], follow: bool, lines: int) -> None:
         raise ConfigError("nothing runs here", hint="ramet up")
     known = {each.name: Path(each.log) for each in record.instances}
     for name in instances:
-        if name not in known:
-            raise ConfigError(f"there is no instance `{name}`", hint=did_you_mean(name, known) or f"known: {', '.join(known)}")
+        check_known("instance", name, known)
     files = {name: known[name] for name in instances or known}
     ends = {name: _print_tail(name, path, lines, width=max(map(len, files))) for name, path in files.items()}
     while follow:

@@ -6,27 +6,34 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import click
 
+from ramet.cli import completing
 from ramet.cli.application import Current, current
 from ramet.errors import ConfigError
 from ramet.model.launch import FleetRecord
 from ramet.observe import logs
-from ramet.operate import files
-from ramet.operate.fleet import Fleet
+from ramet.operate import api, files
+from ramet.operate.controller import Controller
 from ramet.operate.leftovers import end_all
 from ramet.operate.looking import is_running
 
 START_S = 180.0
+LOST = 3
+"""Exit code of a controller whose lease was taken."""
 
 
 @click.command()
-@click.argument("topology", required=False)
+@click.argument("topology", required=False, shell_complete=completing.topologies)
 @click.option("--detach", is_flag=True, help="Go on in the background; `ramet down` stops it.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the HTTP entrance. 0: a free one.")
-def up(topology: str | None, detach: bool, port: int) -> None:
+@click.option(
+    "--api-port", type=click.IntRange(0, 65535), help="Answer the API on this port of loopback too. Default: on a socket."
+)
+def up(topology: str | None, detach: bool, port: int, api_port: int | None) -> None:
     """Start the services of TOPOLOGY (default: the first in ramet.toml) on this machine.
 
     \b
@@ -36,14 +43,14 @@ def up(topology: str | None, detach: bool, port: int) -> None:
     here = current()
     files.topology_of(here.application, topology)  # before anything is started
     if detach:
-        _detach(here, topology, port)
+        _detach(here, topology, port, api_port)
         return
-    asyncio.run(_run(here, topology, port))
+    asyncio.run(_run(here, topology, port, api_port))
 
 
-async def _run(here: Current, topology: str | None, port: int) -> None:
+async def _run(here: Current, topology: str | None, port: int, api_port: int | None) -> None:
     logs.configure(form="plain", level="WARNING")
-    fleet = Fleet(
+    controller = Controller(
         here.application,
         here.file,
         here.modules,
@@ -52,10 +59,11 @@ async def _run(here: Current, topology: str | None, port: int) -> None:
         port=port,
         report=lambda text: click.echo(text, err=True),
         settings={"RAMET_STRICT": "0", **files.as_environment(here.application)},
+        on_lost=_leave_everything,
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    starting = asyncio.ensure_future(fleet.up())
+    starting = asyncio.ensure_future(controller.up())
 
     def leave() -> None:
         starting.cancel()  # does nothing once it is up
@@ -68,19 +76,28 @@ async def _run(here: Current, topology: str | None, port: int) -> None:
     except asyncio.CancelledError:
         click.echo("stopped while it started; nothing is left running", err=True)
         return
-    click.echo(fleet.url)
-    await stop.wait()
+    async with AsyncExitStack() as doors:
+        await api.serve(controller, doors, port=api_port)
+        click.echo(controller.url)
+        await stop.wait()
     click.echo("draining", err=True)
-    await fleet.down()
+    await controller.down()
     click.echo("stopped", err=True)
 
 
-def _detach(here: Current, topology: str | None, port: int) -> None:
+def _leave_everything() -> None:
+    """Another controller has taken over, and everything here is its by now: end without a touch."""
+    click.echo("another controller has taken the lease; this one ends, and leaves what runs to it", err=True)
+    os._exit(LOST)
+
+
+def _detach(here: Current, topology: str | None, port: int, api_port: int | None) -> None:
     """Start the same command in a session of its own, and return once it is up, or with its words if it did not come up."""
     here.folder.make()
     log = here.folder.root / "up.log"
     before = here.folder.load()
     command = [sys.executable, "-m", "ramet", "up", *([topology] if topology else []), "--port", str(port)]
+    command += [] if api_port is None else ["--api-port", str(api_port)]
     with log.open("ab") as output:
         begin = output.tell()
         child = subprocess.Popen(  # noqa: S603  (our own command)
@@ -95,7 +112,7 @@ def _detach(here: Current, topology: str | None, port: int) -> None:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         record = here.folder.load()
-        if record is not None and record.pid == child.pid and record != before:
+        if record is not None and record.pid == child.pid and record != before and (here.folder.root / api.DOOR).exists():
             click.echo(record.url)
             click.echo(f"{record.app} runs as {record.topology}; `ramet status`, `ramet logs`, `ramet down`", err=True)
             return

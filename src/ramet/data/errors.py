@@ -26,7 +26,8 @@
     │   └── OverBudget                RM523  a ConfigError: more connections are wanted than the server has
     ├── MigrationFailed               RM531  has `revision` and `statement`
     ├── MigrationsPending             RM532  the database is behind the code; an instance does not start
-    └── MigrationLocked               RM533  another migrator, or a long transaction, was in the way for too long
+    ├── MigrationLocked               RM533  another migrator, or a long transaction, was in the way for too long
+    └── OwnershipOver                 RM541  a newer epoch was taken: this instance does not own it any more
 
 `may_have_run` of a DatabaseError: False if the failed statement, or its block, has no effect for sure.
 """
@@ -160,3 +161,7 @@ class MigrationsPending(RametError):
 
 class MigrationLocked(RametError):
     code = "RM533"
+
+
+class OwnershipOver(RametError):
+    code = "RM541"

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
-from ramet.data.claims import CLAIM, LEDGER_KEY, RESULT, Claim, current_claim
+from ramet.data.claims import CLAIM, LEDGER_KEY, RESULT, Claim, current_claim, fence_of
 from ramet.data.errors import BlockMisuse, SchemaChanged, UniqueViolation
 from ramet.data.queries import Blocks, Compilable, Opened, Statements
 
@@ -127,7 +127,7 @@ class Transaction(Statements):
         known to have run, but not with what result. Outside of a `once` call it does nothing.
         """
         claim = current_claim.get()
-        if claim is not None and claim.pool is self._opened.pool:
+        if isinstance(claim, Claim) and claim.pool is self._opened.pool:
             self._result = claim.encode(value)
         return value
 
@@ -180,9 +180,12 @@ class Transaction(Statements):
         connection.prefix = self._begin
         self._connection = connection
         claim = current_claim.get()
-        if claim is not None and claim.pool is pool and self._begin.writes and claim.begin():
-            self._claim = claim
-            await _claim_key(connection, claim)
+        if claim is not None and self._begin.writes:
+            if (fence := fence_of(claim)) is not None and fence.pool is pool:
+                await fence.enter(connection)
+            if isinstance(claim, Claim) and claim.pool is pool and claim.begin():
+                self._claim = claim
+                await _claim_key(connection, claim)
         return connection
 
     async def restart(self) -> None:

@@ -18,7 +18,7 @@ from ramet.edge.docs import DOCS_PAGE
 from ramet.edge.endpoints import handler_of
 from ramet.edge.limits import Limits
 from ramet.edge.mounts import Mounted
-from ramet.edge.openapi import Described, openapi
+from ramet.edge.openapi import described, openapi
 from ramet.edge.problems import RenderProblem, render
 from ramet.edge.proxies import TRUSTED, Proxies
 from ramet.edge.routing import Router
@@ -85,7 +85,9 @@ class Ingress:
         self._ready = ready
         self._router: Router[Handler] = Router()
         self._sockets: Router[Handler] = Router()
-        self._mounted: list[Mounted] = []
+        self._prefix = prefix.rstrip("/")
+        self._modules: dict[str, HttpModule] = {}
+        self._mounted: dict[str, list[Mounted]] = {}
         self._proxies = Proxies(trusted_proxies)
         self._cors = cors
         self._own: dict[str, Handler] = {"/livez": self._livez, "/readyz": self._readyz}
@@ -94,26 +96,23 @@ class Ingress:
         if docs:
             self._own |= {"/openapi.json": self._openapi, "/docs": self._docs}
         self._title, self._version = title, version
-        self._described: list[Described] = []
         self._document: bytes | None = None
         self._unmatched: dict[str, Route] = {}
         modules = list(modules)
         for module in modules:
-            self._add(module, prefix.rstrip("/"))
-        for module in modules if documented is None else documented:
-            for endpoint in module.endpoints:
-                if endpoint.method != SOCKET_METHOD:
-                    self._described.append(Described(prefix.rstrip("/") + endpoint.path, endpoint))
+            self._add(module)
+        self._described = described(modules if documented is None else documented, self._prefix)
 
     def __repr__(self) -> str:
-        return f"<Ingress: {len(self._described)} endpoints, {len(self._mounted)} mounts, {self.in_flight}>"
+        return f"<Ingress: {len(self._described)} endpoints, {sum(map(len, self._mounted.values()))} mounts, {self.in_flight}>"
 
     def statistics(self) -> dict[str, int]:
         return {"requests": len(self.in_flight.requests), "streams": len(self.in_flight.streams)}
 
-    def _add(self, module: HttpModule, prefix: str) -> None:
+    def _add(self, module: HttpModule) -> None:
+        self._modules[module.name] = module
         for endpoint in module.endpoints:
-            path = prefix + endpoint.path
+            path = self._prefix + endpoint.path
             shapes = {binding.name: binding.shape for binding in endpoint.from_source(Source.PATH) if binding.shape}
             if endpoint.method == SOCKET_METHOD:
                 handler = self._outside(socket_handler(self._desk, endpoint, path, module.face))
@@ -126,11 +125,37 @@ class Ingress:
             # HEAD is served, and counted, as the GET that it is.
             for method in ("GET", "HEAD") if endpoint.method == "GET" else (endpoint.method,):
                 self._router.add(method, path, handler, shapes=shapes, where=endpoint.where)
-        for mount in module.mounts:
-            at = prefix + mount.prefix
-            mounted = Mounted(self._desk, mount, at, module.face)
-            self._mounted.append(mounted)
-            self._router.mount(at, self._outside(mounted.serve), where=f"module {module.name}")
+        if module.name not in self._mounted:
+            self._mounted[module.name] = [
+                Mounted(self._desk, mount, self._prefix + mount.prefix, module.face) for mount in module.mounts
+            ]
+        for mounted in self._mounted[module.name]:
+            self._router.mount(mounted.prefix, self._outside(mounted.serve), where=f"module {module.name}")
+
+    async def host(self, module: HttpModule) -> None:
+        """Serve this module's endpoints and mounts too, from now on. Raises DeclarationError, UsageError."""
+        if module.name in self._modules:
+            return
+        self._add(module)
+        for mounted in self._mounted[module.name]:
+            await mounted.start()
+
+    async def drop(self, module: str) -> None:
+        """Serve this module no more. Nobody sends its requests here by then; those in hand end as they would have."""
+        if module not in self._modules:
+            return
+        del self._modules[module]
+        self._router, self._sockets = Router(), Router()
+        gone = self._mounted.pop(module)
+        for each in list(self._modules.values()):
+            self._add(each)
+        for mounted in reversed(gone):
+            await mounted.stop()
+
+    def in_flight_of(self, module: str) -> int:
+        """Requests and streams of a module's endpoints and mounts that are in hand."""
+        works = [*self.in_flight.requests, *self.in_flight.streams]
+        return sum(work.route.face.name == module for work in works)
 
     def _outside(self, handler: Handler) -> Handler:
         """The same, with the client and the scheme as the outside sees them. Only where an application can look at them."""
@@ -217,16 +242,17 @@ class Ingress:
 
     async def start(self) -> None:
         """Start the mounted applications; those that did are stopped again where one fails. Raises UsageError."""
-        for index, mounted in enumerate(self._mounted):
+        every = [mounted for mounts in self._mounted.values() for mounted in mounts]
+        for index, mounted in enumerate(every):
             try:
                 await mounted.start()
             except BaseException:
-                for started in self._mounted[:index]:
+                for started in every[:index]:
                     await started.stop()
                 raise
 
     async def stop(self) -> None:
-        for mounted in reversed(self._mounted):
+        for mounted in reversed([mounted for mounts in self._mounted.values() for mounted in mounts]):
             await mounted.stop()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:

@@ -23,7 +23,7 @@ class Mounted:
     def __init__(self, desk: Desk, mount: Mount, prefix: str, face: Face) -> None:
         self.mount = mount
         self._desk = desk
-        self._prefix = prefix
+        self.prefix = prefix
         self._face = face
         self._app: Any = Wsgi(mount.app) if mount.is_wsgi else mount.app
         self._lifespan = None if mount.is_wsgi else Lifespan(mount.app, prefix or "/")
@@ -33,7 +33,7 @@ class Mounted:
         self.serve: Handler = self._serve
 
     def __repr__(self) -> str:
-        return f"<Mounted {self.mount.app!r} at {self._prefix or '/'}>"
+        return f"<Mounted {self.mount.app!r} at {self.prefix or '/'}>"
 
     async def start(self) -> None:
         if self._lifespan:
@@ -55,7 +55,7 @@ class Mounted:
             found = Route(
                 self._desk.recorder,
                 label,
-                f"{self._prefix}/*",
+                f"{self.prefix}/*",
                 name=f"{self.mount.module}.mount",
                 budget_s=budget_s,
                 face=self._face,

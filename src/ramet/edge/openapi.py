@@ -1,15 +1,15 @@
 """The OpenAPI 3.1 document of an application, from the same types that bind its requests."""
 
 import inspect
-from collections.abc import Sequence
-from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Protocol, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from ramet.edge import codec, problems
 from ramet.edge.problems import RenderProblem
 from ramet.model.failure import Failure
-from ramet.model.http import Binding, Endpoint, Source
+from ramet.model.http import SOCKET_METHOD, Binding, Endpoint, Source
 from ramet.model.replies import Reply, ServerEvent
 from ramet.model.shapes import pydantic_fields
 
@@ -49,6 +49,23 @@ class Described(NamedTuple):
 
     path: str
     endpoint: Endpoint
+
+
+class Documented(Protocol):
+    """What the document needs of a Module."""
+
+    @property
+    def endpoints(self) -> Sequence[Endpoint]: ...
+
+
+def described(modules: Iterable[Documented], prefix: str) -> list[Described]:
+    """Their endpoints, WebSockets left out. prefix: before the paths of all. Mounted applications have documents of their own."""
+    return [
+        Described(prefix + endpoint.path, endpoint)
+        for module in modules
+        for endpoint in module.endpoints
+        if endpoint.method != SOCKET_METHOD
+    ]
 
 
 class _Schemas:

@@ -5,7 +5,7 @@ route fits so, one whose parameter does not look right takes it, to answer with 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import unquote
@@ -98,12 +98,27 @@ class Router(Generic[H]):
         """The methods that the path takes, none where there is no such path."""
         return [method for method in METHODS if self.find(method, path, raw_path) is not None]
 
+    def __iter__(self) -> Iterator[H]:
+        """All but the mounts, in the order in which they are tried: of two that fit a path, the first takes it."""
+        return _below(self._root)
+
+    def mounts(self) -> Iterator[H]:
+        """In the order in which they are tried."""
+        return (handler for _, handler in self._mounts)
+
     def find_mount(self, path: str) -> tuple[H, str] | None:
         """Handler and prefix, of the longest prefix that holds the path."""
         for prefix, handler in self._mounts:
             if path.startswith(prefix) and (len(path) == len(prefix) or path[len(prefix)] == "/"):
                 return handler, prefix
         return None
+
+
+def _below(node: _Node[H]) -> Iterator[H]:
+    for handler, _ in node.handlers.values():
+        yield handler
+    for child in (*node.fixed.values(), *(child for _, child in node.parameters)):
+        yield from _below(child)
 
 
 def _straight(node: _Node[H], method: str, segments: list[str]) -> tuple[H, tuple[str, ...]] | None:

@@ -50,6 +50,21 @@ class DirectoryLock:
             self._fd = None
 
 
+def is_held(path: Path) -> bool:
+    """Whether somebody holds it now. A look takes it for a moment, shared with others who look."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
 def _parse_pid(content: bytes) -> int | None:
     text = content.strip()
     return int(text) if text.isdigit() else None

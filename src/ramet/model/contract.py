@@ -110,8 +110,7 @@ def contract_of(module: str, function: Callable[..., Any], options: CallOptions)
     name = getattr(function, "__name__", "")
     if not name.isidentifier() or isinstance(function, type):
         raise DeclarationError(f"module `{module}` exposes {function!r}, which is not a function with a name", hint="use `def`")
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    where = f"{code.co_filename}:{code.co_firstlineno}" if isinstance(code, types.CodeType) else function.__module__
+    where = where_of(function)
     subject = f"{module}.{name}"
     _check_options(subject, options, where)
     try:
@@ -154,6 +153,12 @@ def contract_of(module: str, function: Callable[..., Any], options: CallOptions)
         hedge_after_s=options.hedge_after_s,
         where=where,
     )
+
+
+def where_of(function: Callable[..., Any]) -> str:
+    """file:line of its definition, or its module where it has no Python code."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if isinstance(code, types.CodeType) else function.__module__
 
 
 def _check_yields(subject: str, function: Callable[..., Any], result: Any, *, streams: bool, where: str) -> None:

@@ -18,7 +18,7 @@ import msgspec
 
 from ramet.errors import DeclarationError
 from ramet.model import shapes
-from ramet.model.contract import REQUIRED, CallContract
+from ramet.model.contract import REQUIRED, CallContract, where_of
 from ramet.model.failure import Failure
 from ramet.model.parameters import Body, Cookie, Form, Header, Marker, Query
 from ramet.model.shapes import Shape
@@ -120,6 +120,7 @@ class Mount(msgspec.Struct, frozen=True, kw_only=True):
     is_wsgi: bool
     deadline_s: float | None = None
     max_body_bytes: int | None = None
+    where: str = ""
 
 
 class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,7 +170,7 @@ def endpoint_of_function(
 ) -> Endpoint:
     """An endpoint that is no call, because `needs_request(function)`. Raises DeclarationError."""
     subject = f"{module}.{function.__name__}"
-    where = _where(function)
+    where = where_of(function)
     names = _path_names(subject, path, where)
     hints = _hints(subject, function, where)
     bindings: list[Binding] = []
@@ -208,6 +209,7 @@ def mount_of(
     wsgi: bool | None = None,
     deadline_s: float | None = None,
     max_body_bytes: int | None = None,
+    where: str = "",
 ) -> Mount:
     """wsgi: None to see it from the application: what is not a coroutine function is WSGI. Raises DeclarationError."""
     prefix = prefix.rstrip("/")
@@ -216,13 +218,21 @@ def mount_of(
     if not callable(app):
         raise DeclarationError(f"{module}: {app!r} is no application", hint="mount the ASGI or WSGI object itself")
     is_wsgi = not _is_coroutine_function(app) if wsgi is None else wsgi
-    return Mount(module=module, prefix=prefix, app=app, is_wsgi=is_wsgi, deadline_s=deadline_s, max_body_bytes=max_body_bytes)
+    return Mount(
+        module=module,
+        prefix=prefix,
+        app=app,
+        is_wsgi=is_wsgi,
+        deadline_s=deadline_s,
+        max_body_bytes=max_body_bytes,
+        where=where,
+    )
 
 
 def needs_request(function: Callable[..., Any]) -> bool:
     """Whether a parameter or the result is one of Starlette's types."""
     return any(
-        starlette_source(hint) or _is_response(hint) for hint in _hints(function.__name__, function, _where(function)).values()
+        starlette_source(hint) or _is_response(hint) for hint in _hints(function.__name__, function, where_of(function)).values()
     )
 
 
@@ -396,11 +406,6 @@ def _hints(subject: str, function: Callable[..., Any], where: str) -> Mapping[st
     except NameError as error:
         hint = "define or import that type above the endpoint; signatures are resolved at import"
         raise DeclarationError(f"{subject}: {error}", where=where, hint=hint) from None
-
-
-def _where(function: Callable[..., Any]) -> str:
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    return f"{code.co_filename}:{code.co_firstlineno}" if isinstance(code, types.CodeType) else function.__module__
 
 
 def _shape(subject: str, name: str, annotation: Any, where: str) -> Shape:

@@ -1,5 +1,7 @@
 """What a supervisor writes down: for an instance that it starts, and of the fleet that runs, for whoever asks later."""
 
+from collections.abc import Collection
+
 import msgspec
 
 
@@ -19,6 +21,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     instance: str
     modules: list[str]
     state: str
+    version: str = ""
+    """The label of its release; empty for the version that ramet.toml names."""
     http_fd: int | None = None
     http_host: str = "127.0.0.1"
     http_port: int = 0
@@ -39,6 +43,18 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     def on_socket(self, fd: int) -> "Launch":
         """The same, with a listening socket handed over."""
         return msgspec.structs.replace(self, http_fd=fd)
+
+    def hosting(self, module: str, url: str) -> "Launch":
+        """The same, with one module more. url: of its database, empty for none."""
+        databases = {**self.databases, module: url} if url else self.databases
+        return msgspec.structs.replace(self, modules=[*self.modules, module], databases=databases)
+
+    def without(self, modules: Collection[str]) -> "Launch":
+        return msgspec.structs.replace(
+            self,
+            modules=[each for each in self.modules if each not in modules],
+            databases={module: url for module, url in self.databases.items() if module not in modules},
+        )
 
 
 class InstanceRecord(msgspec.Struct, frozen=True):

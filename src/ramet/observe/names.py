@@ -58,7 +58,7 @@ REQUEST = Metric(
     "time from the request's head to the last byte of the response",
 )
 QUERY = Metric("db_client_operation_duration_seconds", "histogram", "seconds", "time of one statement, as the instance saw it")
-JOB = Metric("ramet_job_duration_seconds", "histogram", "seconds", "time of one background job")
+JOB = Metric("ramet_job_duration_seconds", "histogram", "seconds", "time of one background job: a run of a schedule")
 
 RETRIES = Metric("ramet_call_retries", "counter", "", "attempts beyond the first, by reason")
 HEDGES = Metric("ramet_call_hedges", "counter", "", "second attempts sent because the first was slow")
@@ -67,6 +67,12 @@ IN_FLIGHT = Metric("ramet_calls_in_flight", "gauge", "", "calls that this instan
 QUEUED = Metric("ramet_calls_queued", "gauge", "", "calls that wait for an endpoint of a module")
 ENDPOINTS = Metric("ramet_endpoints", "gauge", "", "endpoints of a module, by state")
 DB_CONNECTIONS = Metric("ramet_db_connections", "gauge", "", "connections of a module's pool, by state")
+SCHEDULE_OWNER = Metric(
+    "ramet_schedule_owner", "gauge", "", "1 where this instance owns a module's schedules, 0 where it hosts them only"
+)
+BEATS_MISSED = Metric(
+    "ramet_schedule_beats_missed", "counter", "", "times at which a schedule was due and its run before was still in hand"
+)
 LOOP_LAG = Metric("ramet_loop_lag_seconds", "gauge", "seconds", "how late the event loop last ran a timer")
 IN_TRANSACTION = Metric(
     "ramet_calls_in_transaction", "counter", "", "calls to another module made inside a transaction, where strict is off"
@@ -93,6 +99,8 @@ METRICS = (
     IN_FLIGHT,
     QUEUED,
     ENDPOINTS,
+    SCHEDULE_OWNER,
+    BEATS_MISSED,
     LOOP_LAG,
     SHED,
     CONNECTIONS_REFUSED,
@@ -110,6 +118,7 @@ BOUNDS_S = {
 ATTRIBUTES = {
     "module": "ramet.module",
     "call": "rpc.method",
+    "schedule": "ramet.schedule",
     "placement": "ramet.placement",
     "caller": "ramet.caller",
     "error_type": "error.type",

@@ -41,6 +41,8 @@ def span_of(record: Record, recorder: Recorder) -> Span:
         attributes[names.RPC_SYSTEM[0]] = names.RPC_SYSTEM[1]
     elif series.metric is names.REQUEST:
         name = f"{series.labels.get('method', '')} {name}".strip()
+    elif "schedule" in series.labels:
+        name = f"{series.labels['module']}.{series.labels['schedule']}"
     if series.labels.get("status", "").isdecimal():
         attributes[names.ATTRIBUTES["status"]] = int(series.labels["status"])
     if record.error:

@@ -1,5 +1,6 @@
 """The application in a folder: its file, and what is read and imported from it when it is asked for."""
 
+import contextlib
 import sys
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +25,8 @@ class Current:
 
     @cached_property
     def modules(self) -> dict[str, Module]:
-        return import_modules(self.application)
+        with contextlib.redirect_stdout(sys.stderr):  # what it prints is talk, and stdout is for data
+            return import_modules(self.application)
 
     @property
     def folder(self) -> Folder:

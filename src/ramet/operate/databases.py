@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
-from ramet.data import budget, migrations, revisions, schemas
+from ramet.data import budget, migrations, ownership, revisions, schemas
 from ramet.data.address import Address
 from ramet.data.budget import Demand
 from ramet.data.revisions import Revision
@@ -14,6 +14,7 @@ from ramet.engines.postgres import Postgres
 from ramet.engines.postgres_remote import RemotePostgres
 from ramet.engines.postgres_settings import PostgresSettings
 from ramet.engines.supervision import Change
+from ramet.model.release import Release
 from ramet.model.topology import Application, Topology
 from ramet.module import Module
 from ramet.operate.folder import Folder
@@ -86,6 +87,44 @@ class DatabaseServer:
         for name, folder in self._folders():
             if only is None or name in only:
                 await migrations.up(name, folder, self.address(name), report=partial(report, name))
+
+    async def reserve(self, modules: Iterable[str]) -> Mapping[str, int]:
+        """For each of these modules an epoch under which nobody has owned its schedules yet. Whoever owned them does no more.
+
+        1 for a module without a database: it has nothing to be compared with.
+        """
+        known = {module.name for module in self._modules}
+        return {name: await ownership.reserve(self.address(name)) if name in known else 1 for name in modules}
+
+    async def migrate_release(self, release: Release, modules: Iterable[str]) -> None:
+        """Apply what a release's own folders have and the databases lack. A migration imports nothing of the application, whose
+        other version this process has loaded. Raises MigrationFailed."""
+        for name in modules:
+            if folder := release.modules[name].migrations:
+                await migrations.up(name, Path(folder), self.address(name), report=lambda _: None)
+
+    async def missing(self, release: Release) -> dict[str, tuple[str, ...]]:
+        """Migrations of a release that the databases lack: module -> what each is."""
+        found: dict[str, tuple[str, ...]] = {}
+        for name, part in release.modules.items():
+            if part.migrations:
+                status = await migrations.status(name, Path(part.migrations), self.address(name))
+                if status.missing:
+                    found[name] = tuple(map(str, status.missing))
+        return found
+
+    @property
+    def admin(self) -> Address:
+        """As the superuser, or whom the URL names: for the control schema."""
+        assert self._server is not None, "start comes first"
+        return Address(dsn=self._server.url(), application_name="ramet-controller")
+
+    @property
+    def max_connections(self) -> int | None:
+        """That instances may have together; None for a server that is not ours."""
+        if self._application.postgres not in {"embedded", "path"}:
+            return None
+        return budget.Server(name="the embedded PostgreSQL", max_connections=MAX_CONNECTIONS).available
 
     async def migration_status(self) -> list[migrations.Status]:
         return [await migrations.status(name, folder, self.address(name)) for name, folder in self._folders()]

@@ -18,15 +18,15 @@ from ramet.engines.files import write_whole
 from ramet.engines.identity import identify, write_pidfile
 from ramet.engines.locks import DirectoryLock
 from ramet.model.launch import Launch
+from ramet.model.routing import Owner, RoutingTable
 from ramet.model.topology import Application
 from ramet.module import Module
 from ramet.operate.databases import DatabaseServer
-from ramet.operate.folder import Folder
+from ramet.operate.folder import DEV_INSTANCE, Folder
 from ramet.operate.keeper import listening
 from ramet.operate.leftovers import end_instances
 from ramet.wire import values
 
-NAME = "dev-1"
 STOP_S = 5.0
 
 
@@ -52,6 +52,7 @@ class Development:
         self._databases = DatabaseServer(
             application, modules.values(), folder, lambda change: report(f"{change.name}: {change.status.value}")
         )
+        self._table = RoutingTable(1, {})
         self._port = port
         self._socket: socket.socket | None = None
 
@@ -74,6 +75,9 @@ class Development:
             if self._databases.is_needed:
                 await self._databases.start()
                 await self._migrate()
+            # All modules, also those that have no schedule yet: the next change may bring one.
+            epochs = await self._databases.reserve(self._application.modules)
+            self._table = RoutingTable(1, {}, owners={name: Owner(DEV_INSTANCE, epoch) for name, epoch in epochs.items()})
             await self._serve()
         finally:
             await self._databases.stop()
@@ -126,12 +130,13 @@ class Development:
 
     async def _start(self) -> asyncio.subprocess.Process:
         assert self._socket is not None, "it is opened by `run`"
-        state = self._folder.sockets / NAME
+        state = self._folder.sockets / DEV_INSTANCE
         state.mkdir(mode=0o700, exist_ok=True)
+        write_whole(state / "routing.json", values.encode_json(self._table))
         launch = Launch(
             application=str(self._file),
             service="dev",
-            instance=NAME,
+            instance=DEV_INSTANCE,
             modules=list(self._application.modules),
             state=str(state),
             http_fd=self._socket.fileno(),
@@ -155,7 +160,7 @@ class Development:
             },
             start_new_session=True,
         )
-        pidfile = self._folder.instance(NAME) / "pid"
+        pidfile = self._folder.instance(DEV_INSTANCE) / "pid"
         pidfile.parent.mkdir(parents=True, exist_ok=True)
         if (identity := identify(process.pid)) is not None:
             write_pidfile(pidfile, identity)  # should this command be killed, the next one in this folder ends it

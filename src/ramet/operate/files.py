@@ -53,11 +53,16 @@ class Origin:
     source: str
 
 
-def settings_in_force(application: Application, file: str, environment: Mapping[str, str] = os.environ) -> list[Origin]:
+def settings_of(application: Application, environment: Mapping[str, str] = os.environ) -> Settings:
     """Environment before file before default. Raises ConfigError for a value that does not fit."""
+    chosen = {name: text for name, text in environment.items() if name.startswith(PREFIX)}
+    return Settings.from_environment({**as_environment(application), **chosen})
+
+
+def settings_in_force(application: Application, file: str, environment: Mapping[str, str] = os.environ) -> list[Origin]:
+    """As `settings_of`, one by one."""
     written = as_environment(application)
-    chosen = {**written, **{name: text for name, text in environment.items() if name.startswith(PREFIX)}}
-    settings = Settings.from_environment(chosen)
+    settings = settings_of(application, environment)
     origins: list[Origin] = []
     for field in dataclasses.fields(Settings):
         variable = PREFIX + field.name.upper()

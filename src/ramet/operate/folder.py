@@ -5,6 +5,7 @@
     .ramet/postgres  .ramet/envoy
     .ramet/instances/NAME/       launch.json, pid, log, routing.json
     .ramet/certificates          see `ramet certs`
+    .ramet/shell-history         what was typed in `ramet shell`
 
 Sockets are elsewhere, since a path of a socket may have 107 bytes at most and a project's folder may be deeper than that.
 """
@@ -17,6 +18,11 @@ from pathlib import Path
 
 from ramet.model.launch import FleetRecord
 from ramet.wire import values
+
+DEV_INSTANCE = "dev-1"
+"""Name of the one instance of `ramet dev`."""
+DEV_PORT = 8000
+"""Of its HTTP entrance, unless another one is asked for."""
 
 
 class Folder:

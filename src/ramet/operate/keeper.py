@@ -2,18 +2,22 @@
 
 import asyncio
 import os
+import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ramet.calls import direct
 from ramet.calls.transport import host_id
 from ramet.engines.files import write_whole
-from ramet.engines.processes import Command
+from ramet.engines.identity import read_pidfile
+from ramet.engines.processes import Command, Process
 from ramet.engines.restarts import RestartPolicy
 from ramet.engines.supervision import Change, Supervisor
-from ramet.errors import CallError, RametError
+from ramet.errors import CallError, ProtocolError, RametError
 from ramet.model.control import Status
 from ramet.model.launch import InstanceRecord, Launch
 from ramet.model.routing import Address, RoutingTable
@@ -22,19 +26,39 @@ from ramet.operate.leftovers import INSTANCE_STEPS
 from ramet.process.control import control, route, status
 from ramet.wire import values
 
-_ASK_S = 2.0
+ASK_S = 2.0
+TELL_S = 10.0
+"""How long an instance may take to take a routing table; one that has stopped for longer is killed by then (`liveness`)."""
+AGAIN_S = 0.05
+START_DEADLINE_S = 30.0
 
 
 class Keeper:
-    """on_change is told of every change of its process."""
+    """on_change is told of every change of its process.
 
-    def __init__(self, launch: Launch, folder: Folder, app: str, on_change: Callable[[Change], None]) -> None:
-        self._socket = listening(launch.http_host, launch.http_port)
-        self.launch = launch = launch.on_socket(self._socket.fileno())
+    http: where it listens, of an instance that another supervisor started; its socket is that instance's own until it is
+    started again, and a free port's for a new one.
+    """
+
+    def __init__(
+        self,
+        launch: Launch,
+        folder: Folder,
+        app: str,
+        on_change: Callable[[Change], None],
+        *,
+        python: str = sys.executable,
+        http: tuple[str, int] | None = None,
+        revision: int = 0,
+    ) -> None:
+        self._socket = None if http else listening(launch.http_host, launch.http_port)
+        self.launch = launch
         self.app = app
+        self.revision = revision
+        """Grows when it hosts another module, see `Address`."""
+        self._python = python
         self._folder = folder.instance(launch.instance)
-        self.http: tuple[str, int] = self._socket.getsockname()[:2]
-        self.address = Address(launch.instance, launch.service, "", str(Path(launch.state) / "calls.sock"), host_id())
+        self.http: tuple[str, int] = http or self._listening_socket().getsockname()[:2]
         self.table: RoutingTable | None = None
         """What it should know; told again after each restart."""
         self.supervisor = Supervisor(
@@ -42,8 +66,8 @@ class Keeper:
             pidfile=self._folder / "pid",
             prepare=self._prepare,
             is_ready=self._is_ready,
-            find=lambda: None,  # what was left has been ended: it holds a socket that is not ours
-            start_deadline_s=30.0,
+            find=None if http else lambda: None,  # a new instance never takes over what has its name
+            start_deadline_s=START_DEADLINE_S,
             stop_steps=INSTANCE_STEPS,
             policy=RestartPolicy(),
             on_change=on_change,
@@ -51,6 +75,11 @@ class Keeper:
 
     def __repr__(self) -> str:
         return f"<Keeper of {self.launch.instance}: {self.supervisor.status.value}>"
+
+    @property
+    def address(self) -> Address:
+        unix = str(Path(self.launch.state) / "calls.sock")
+        return Address(self.launch.instance, self.launch.service, self.launch.version, unix, host_id(), revision=self.revision)
 
     @property
     def record(self) -> InstanceRecord:
@@ -62,21 +91,32 @@ class Keeper:
     def log(self) -> Path:
         return self._folder / "log"
 
+    def _listening_socket(self) -> socket.socket:
+        if self._socket is None:
+            self._socket = listening(*self.http)
+        return self._socket
+
     def make_folders(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         Path(self.launch.state).mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    async def _prepare(self) -> Command:
+    def save(self) -> None:
+        """What it is to do, and the routing table that it begins with. So that it is routed from its first moment on."""
         write_whole(self._folder / "launch.json", values.encode_json(self.launch))
         if self.table is not None:
-            # On disk before it starts, so that it is routed from its first moment on.
             write_whole(Path(self.launch.state) / "routing.json", values.encode_json(self.table))
+
+    async def _prepare(self) -> Command:
+        made = self._listening_socket()
+        self.launch = self.launch.on_socket(made.fileno())
+        self.make_folders()
+        self.save()
         return Command(
-            argv=[sys.executable, "-m", "ramet.process", self._folder / "launch.json"],
+            argv=[self._python, "-m", "ramet.process", self._folder / "launch.json"],
             directory=Path(self.launch.application).parent,
             log=self.log,
             environment={**os.environ, "RAMET_LOG_FORMAT": os.environ.get("RAMET_LOG_FORMAT", "json")},
-            pass_fds=(self._socket.fileno(),),
+            pass_fds=(made.fileno(),),
         )
 
     async def _is_ready(self) -> bool:
@@ -89,25 +129,57 @@ class Keeper:
         """Its own word. Raises CallError where it does not answer."""
         return await ask(self.address, self.app)
 
-    async def tell(self, table: RoutingTable) -> None:
-        """Give it a routing table; if it cannot be reached it will read it when it starts."""
+    async def call(self, facade: Callable[..., Any], *args: Any, deadline_s: float = ASK_S) -> Any:
+        """Make one of the control calls. Raises what it raises, and CallError where it does not answer."""
+        async with asyncio.timeout(deadline_s + ASK_S), direct.connect(self.address, [control], app=self.app) as instance:
+            return await instance.call(facade, *args, deadline_s=deadline_s)
+
+    async def tell(self, table: RoutingTable, *, within_s: float = TELL_S) -> bool:
+        """Give it a routing table, and return when it has taken it. An instance that is not running reads it when it starts.
+
+        False if it did not answer in the time, and may go on with an older one.
+        """
         self.table = table
-        try:
-            async with direct.connect(self.address, [control], app=self.app) as instance:
-                await instance.call(route, table, deadline_s=_ASK_S)
-        except CallError:
-            if self.supervisor.pid is not None:
-                raise
+        self.save()
+        until = time.monotonic() + within_s
+        while True:
+            try:
+                return await self.call(route, table, deadline_s=within_s) >= table.epoch
+            except (CallError, ProtocolError, OSError, TimeoutError):
+                if self.supervisor.pid is None:
+                    return True
+                if time.monotonic() > until:
+                    return False
+            await asyncio.sleep(AGAIN_S)
+
+    async def supervise(self) -> None:
+        """Start it, or adopt it where it runs already. Raises EngineFailed."""
+        await self.supervisor.start()
 
     async def stop(self) -> None:
         await self.supervisor.stop()
-        self._socket.close()
+        self.close()
+
+    async def end(self) -> None:
+        """Stop one that is not supervised yet: what an earlier controller left."""
+        if (identity := read_pidfile(self._folder / "pid")) is not None:
+            await Process.adopt(self.launch.instance, identity).stop(INSTANCE_STEPS)
+        self.close()
+
+    def kill(self) -> None:
+        """It hangs; its supervisor starts it again."""
+        self.supervisor.send(signal.SIGKILL)
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
 
 async def ask(address: Address, app: str) -> Status:
     """What an instance says of itself. Raises CallError where it does not answer."""
-    async with asyncio.timeout(2 * _ASK_S), direct.connect(address, [control], app=app) as instance:
-        return await instance.call(status, deadline_s=_ASK_S)
+    async with asyncio.timeout(2 * ASK_S), direct.connect(address, [control], app=app) as instance:
+        return await instance.call(status, deadline_s=ASK_S)
 
 
 def listening(host: str, port: int) -> socket.socket:

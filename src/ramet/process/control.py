@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ramet.errors import ConfigError
-from ramet.model.control import Status
+from ramet.model.control import Counters, Status
 from ramet.model.routing import RoutingTable
 from ramet.module import Module
 from ramet.wire import values
@@ -20,9 +20,14 @@ control = Module("ramet")
 class Controlled(Protocol):
     """The instance behind the channel."""
 
-    def take_route(self, table: RoutingTable) -> int: ...
+    async def take_route(self, table: RoutingTable) -> int: ...
     def tell_status(self) -> Status: ...
+    def tell_counters(self) -> Counters: ...
+    def tell_contracts(self) -> dict[str, str]: ...
     def begin_drain(self) -> None: ...
+    async def host(self, module: str, url: str) -> None: ...
+    async def drop(self, module: str, within_s: float) -> bool: ...
+    async def warm(self) -> None: ...
 
 
 class _Channel:
@@ -42,10 +47,11 @@ def _instance() -> Controlled:
     return _channel.instance
 
 
-@control.expose(idempotent=True)
+@control.expose(idempotent=True, deadline="10m")
 async def route(table: RoutingTable) -> int:
-    """Take a routing table if it is newer. Returns the epoch that the instance has then."""
-    return _instance().take_route(table)
+    """Take a routing table if it is newer. Returns the epoch that the instance has then, once all schedules have ended that the
+    table gives to others: a run in hand has until its own deadline, hence ours. A caller that gave up earlier may ask again."""
+    return await _instance().take_route(table)
 
 
 @control.expose(idempotent=True)
@@ -57,6 +63,36 @@ async def status() -> Status:
 async def drain() -> None:
     """Begin to leave: not ready, finish what is in flight, exit. Returns at once."""
     _instance().begin_drain()
+
+
+@control.expose(idempotent=True)
+async def counters() -> Counters:
+    """What it has served of each module that it hosts."""
+    return _instance().tell_counters()
+
+
+@control.expose(idempotent=True)
+async def contracts() -> dict[str, str]:
+    """Qualified name of each call that it hosts -> hash of its contract."""
+    return _instance().tell_contracts()
+
+
+@control.expose(idempotent=True, deadline=30.0)
+async def host(module: str, url: str) -> None:
+    """Host a module too, with its database at this URL, empty for one without."""
+    await _instance().host(module, url)
+
+
+@control.expose(idempotent=True, deadline=120.0)
+async def drop(module: str, within_s: float) -> bool:
+    """Finish what runs in a module and host it no more. False where something still ran at the end of the time."""
+    return await _instance().drop(module, within_s)
+
+
+@control.expose(idempotent=True, deadline=30.0)
+async def warm() -> None:
+    """Have pools open and the instances that it calls connected, so that the first user does not wait for it."""
+    await _instance().warm()
 
 
 def save_table(path: Path, table: RoutingTable) -> None:

@@ -9,13 +9,15 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
+from ramet.edge import problems
+from ramet.edge.problems import RenderProblem
 from ramet.errors import ConfigError, RametError
 from ramet.kit.near import did_you_mean
 from ramet.model.topology import Application
 from ramet.module import Module
 
 FACE = "api"
-OTHERS = ("handlers",)
+OTHERS = ("handlers", "schedules")
 """Files of a package that are imported beside its face, where they exist: they declare things by being imported."""
 
 
@@ -46,6 +48,16 @@ def import_function(path: str) -> Callable[..., Any]:
     if not callable(function):
         raise ConfigError(f"{path} is not a function", where="ramet.toml")
     return function
+
+
+def import_render(application: Application) -> RenderProblem:
+    """The shape that the application gives its problems; RFC 9457's where it names none. Raises ConfigError."""
+    return import_function(application.http_problems) if application.http_problems else problems.render
+
+
+def import_face(path: str) -> ModuleType:
+    """The Python module that others import of a package of the application: its `api`, or the package itself."""
+    return importlib.import_module(f"{path}.{FACE}" if importlib.util.find_spec(f"{path}.{FACE}") else path)
 
 
 def _module_of(name: str, path: str, application: Application) -> Module:

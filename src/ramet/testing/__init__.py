@@ -1,4 +1,5 @@
-"""What users' tests import, and the pytest plugin behind it: placements, fakes, a database that is reset, tests by change.
+"""What users' tests import, and the pytest plugin behind it: placements, fakes, a database that is reset, tests by
+change; `history` finds what a running system lost, doubled or showed too late.
 
 Not here: running a fleet (that is `operate`), and anything that an instance in production imports.
 """

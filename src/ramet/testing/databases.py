@@ -24,7 +24,7 @@ from ramet.data.address import Address
 from ramet.data.schemas import quote
 from ramet.engines.errors import EngineFailed
 from ramet.engines.identity import identify
-from ramet.engines.postgres import Postgres, StopMode
+from ramet.engines.postgres import Postgres
 from ramet.engines.postgres_settings import PostgresSettings
 from ramet.module import Module
 from ramet.testing import reset
@@ -36,10 +36,8 @@ FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", 
 """What a crash of this machine would lose is made again. Statements and locks are the same."""
 
 
-class TestDatabase:
+class SessionDatabase:
     """The copy of this process. modules: those of the application that have a database. packages: module -> import path."""
-
-    __test__ = False  # no test class, whatever its name
 
     def __init__(self, folder: Path, modules: Sequence[Module], packages: Mapping[str, str], *, is_on_path: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o711)
@@ -52,18 +50,17 @@ class TestDatabase:
             source="path" if is_on_path else "wheel",
         )
         self._users: int | None = None
+        self._supervises = False
         self._connection: driver.Driver | None = None
         self.name = f"test_{os.getpid()}"
         self.template = f"template_{self._hash()}"
-        self.is_fresh = True
-        """Nothing has used it since it was made."""
 
     def __repr__(self) -> str:
-        return f"<TestDatabase {self.name} of {self.template}>"
+        return f"<SessionDatabase {self.name} of {self.template}>"
 
     def _hash(self) -> str:
         """Of all that makes the template what it is."""
-        digest = hashlib.sha256(f"{__version__}\0{claims.LEDGER_TABLE}\0{reset.VERSION}".encode())
+        digest = hashlib.sha256(f"{__version__}\0{claims.LEDGER_TABLE}\0{claims.OWNER_TABLES}\0{reset.VERSION}".encode())
         for name, folder in self._histories.items():
             digest.update(f"\0{name}".encode())
             for file in sorted(folder.rglob("*.py")):
@@ -85,7 +82,7 @@ class TestDatabase:
                 self._postgres.use_running()
             except EngineFailed:
                 await self._postgres.start()
-                await self._postgres.detach()
+                self._supervises = True
             admin = await self._connect("postgres")
             try:
                 await self._forget_others(admin)
@@ -120,16 +117,12 @@ class TestDatabase:
         await self._provision(self.name)  # a copy has the schemas, and not the right to connect
         self._connection = await self._connect(self.name)
         await reset.begin(self._connection)
-        self.is_fresh = True
 
     async def reset(self) -> None:
         """As after the migrations, whoever has written what and whoever is still connected."""
-        if self.is_fresh:
-            return
         assert self._connection is not None, "open comes first"
         try:
             if await reset.reset(self._connection):
-                self.is_fresh = True
                 return
             await self._connection.close()
         except (driver.PostgresError, driver.InterfaceError, OSError):
@@ -158,10 +151,20 @@ class TestDatabase:
             admin = await self._connect("postgres")
             await admin.execute(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
             await admin.close()
-        with _held(self._users), contextlib.suppress(BlockingIOError):
-            fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)  # nobody else uses it
-            await self._postgres.start()
-            await self._postgres.stop(StopMode.FAST)
+        # One leaves after the other, each without its lock before it looks for those of others: so the last one finds none.
+        with _held(await asyncio.to_thread(_lock, self._folder / "setup", fcntl.LOCK_EX)):
+            os.close(self._users)
+            self._users = None
+            try:
+                alone = _lock(self._folder / "users", fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if self._supervises:
+                    await self._postgres.detach()
+                return
+            with _held(alone):
+                if not self._supervises:
+                    await self._postgres.start()  # adopts it
+                await self._postgres.stop()
 
     async def _connect(self, database: str) -> driver.Driver:
         return await driver.connect(

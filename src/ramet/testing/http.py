@@ -36,28 +36,33 @@ class Answer:
         return json.loads(self.body)
 
 
+def request(
+    address: tuple[str, int], method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None
+) -> Answer:
+    """One request on a connection of its own. body: a value, sent as JSON; bytes as they are. Raises OSError, and HTTPException
+    for what is no HTTP."""
+    sent = dict(headers or {})
+    if body is not None and not isinstance(body, bytes):
+        body, sent = json.dumps(body).encode(), {"Content-Type": "application/json", **sent}
+    connection = http.client.HTTPConnection(*address, timeout=TIMEOUT_S)
+    try:
+        connection.request(method, path, body, sent)
+        response = connection.getresponse()
+        return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
+    finally:
+        connection.close()
+
+
 class Http:
-    """Each request on a connection of its own. where: (host, port) for a method and a path, which is as a client writes it."""
+    """where: (host, port) for a method and a path, which is as a client writes it."""
 
     def __init__(self, where: Callable[[str, str], tuple[str, int]]) -> None:
         self._where = where
 
     async def send(self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None) -> Answer:
-        """body: a value, sent as JSON; bytes as they are. Raises OSError, and HTTPException for what is no HTTP."""
-        return await asyncio.to_thread(self._send, method, path, body, dict(headers or {}))
-
-    def _send(self, method: str, path: str, body: Any, headers: dict[str, str]) -> Answer:
-        payload = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        if payload is not None and payload is not body:
-            headers = {"Content-Type": "application/json", **headers}
-        host, port = self._where(method, urlsplit(path).path)
-        connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
-        try:
-            connection.request(method, path, payload, headers)
-            response = connection.getresponse()
-            return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
-        finally:
-            connection.close()
+        """As `request`."""
+        address = self._where(method, urlsplit(path).path)
+        return await asyncio.to_thread(request, address, method, path, body, headers=headers)
 
     async def get(self, path: str, *, headers: Mapping[str, str] | None = None) -> Answer:
         return await self.send("GET", path, headers=headers)

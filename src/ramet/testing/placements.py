@@ -127,6 +127,7 @@ async def across_processes(scene: Scene, instances: Instances) -> AsyncGenerator
                 calls = scene.calls([module], ledgers, instance=f"{TEST}-{module}")
                 inner.push_async_callback(calls.close)
                 calls.route(instances.table)
+                board.place()  # a first table binds all facades
                 address = await _door(calls, scene.sockets / f"{module}.sock", None, inner)
                 board.add(module, Part(calls, ledgers))
                 inner.callback(board.remove, module)

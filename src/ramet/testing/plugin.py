@@ -7,16 +7,19 @@ function scope that are coroutines or async generators run on the same loop, onc
 pytest loads this file in every run, so what is heavy is imported when a test asks for it.
 """
 
+import contextlib
 import functools
 import inspect
 import random
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ramet.errors import RametError
+from ramet.errors import ConfigError, RametError
+from ramet.operate import files
 from ramet.testing.marking import read_marker
 
 MARKER = "ramet"
@@ -34,6 +37,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--ramet-seed", type=int, metavar="N", help="lose the same replies in the placement `wire` again; a failed test names it"
     )
+    group.addoption("--ramet-changed", metavar="REF", help="run only the tests that the changes since this commit can reach")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Before any conftest.py, and any test: the application's folder is importable, as it is for `ramet`."""
+    given = [Path(str(name).partition("::")[0]) for name in early_config.known_args_namespace.file_or_dir]
+    here = early_config.invocation_params.dir
+    for start in (early_config.rootpath, here, *(here / path for path in given)):
+        with contextlib.suppress(ConfigError):  # an environment with ramet, and a project without: nothing to do
+            folder = str(files.find(start).parent)
+            if folder not in sys.path:
+                sys.path.insert(0, folder)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -43,6 +59,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SESSIONS] = {}
     if config.option.ramet_seed is None:
         config.option.ramet_seed = random.randrange(1_000_000)  # noqa: S311  (repeats a test, guards nothing)
+    if config.option.ramet_changed:
+        from ramet.testing.selection import Selection
+
+        config.pluginmanager.register(Selection(config, config.option.ramet_changed), "ramet-changed")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -143,7 +163,7 @@ def ramet_placement(request: pytest.FixtureRequest) -> Generator[Any]:
     """Where the test runs; its `name` is together, wire or processes."""
     wanted = getattr(request, "param", None)
     if wanted is None:
-        pytest.fail(f"{request.node.nodeid} has not the marker that says where it runs\nhint: {EXAMPLE}", pytrace=False)
+        pytest.fail(f"{request.node.nodeid} lacks the marker that says where it runs\nhint: {EXAMPLE}", pytrace=False)
     from ramet.testing.losses import Losses
     from ramet.testing.running import Placement
 
@@ -153,7 +173,7 @@ def ramet_placement(request: pytest.FixtureRequest) -> Generator[Any]:
         placement.open()
     except RametError as error:
         placement.close()
-        pytest.fail(_text(error), pytrace=False)
+        raise _failed(error) from None
     request.node.stash[_PLACEMENT] = placement
     yield placement
     placement.close()
@@ -177,7 +197,7 @@ def ramet_fake(ramet_placement: Any) -> Callable[..., Awaitable[Any]]:
 def _session(request: pytest.FixtureRequest) -> Any:
     """The session of the application that the test's file belongs to."""
     # Here: half a second of servers and drivers, for those who have marked tests.
-    from ramet.operate import current, files
+    from ramet.operate import current
     from ramet.testing.session import Session
 
     sessions = request.config.stash[_SESSIONS]
@@ -188,7 +208,7 @@ def _session(request: pytest.FixtureRequest) -> Any:
             _ = app.modules
             sessions[file] = Session(app)
     except RametError as error:
-        pytest.fail(_text(error), pytrace=False)
+        raise _failed(error) from None
     return sessions[file]
 
 
@@ -202,6 +222,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.failed and placement is not None:
         report.sections += placement.told()
     return report
+
+
+def _failed(error: RametError) -> BaseException:
+    """Without a traceback: it would be that of this plugin."""
+    return pytest.fail.Exception(_text(error), pytrace=False)
 
 
 def _text(error: RametError) -> str:

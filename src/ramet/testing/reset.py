@@ -49,7 +49,7 @@ DECLARE
     each record;
     grown text[] := '{}';
 BEGIN
-    PERFORM set_config('session_replication_role', 'replica', true), set_config('lock_timeout', '2s', true);
+    PERFORM set_config('session_replication_role', 'replica', true), set_config('lock_timeout', '1s', true);
     FOR each IN
         SELECT relation::regclass AS name, relation, pg_relation_size(relation) AS size, columns
         FROM (SELECT DISTINCT relation FROM ramet_testing.touched) AS touched LEFT JOIN ramet_testing.filled USING (relation)

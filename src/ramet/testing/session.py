@@ -6,13 +6,15 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from ramet.engines.identity import identify
+from ramet.errors import RametError
 from ramet.kit.near import did_you_mean
+from ramet.module import Module
 from ramet.operate.current import Current
 from ramet.operate.folder import Folder
 from ramet.operate.leftovers import end_instances
 from ramet.testing import placements
 from ramet.testing.background import Background
-from ramet.testing.databases import TestDatabase
+from ramet.testing.databases import SessionDatabase
 from ramet.testing.errors import PlacementRefused
 from ramet.testing.http import Http, served_here, to_instances
 from ramet.testing.instances import Instances, apart
@@ -29,44 +31,58 @@ class Session:
         self._root = app.folder.root / "testing"
         self._folder = Folder(self._root / "processes" / str(os.getpid()))
         self._background = Background()
-        self._database: TestDatabase | None = None
+        self._database: SessionDatabase | None = None
         self._instances: dict[str | None, Instances] = {}
+        self._is_begun = False
+        self._broken: dict[Wanted, RametError] = {}
+        """What could not be started: not tried again for each test."""
 
     def __repr__(self) -> str:
         return f"<Session of {self.app.application.name}: {self._database}, {len(self._instances)} layouts in processes>"
 
     def prepare(self, wanted: Wanted) -> None:
         """Start what the test needs and put the data back to its beginning. Raises what keeps a part from starting."""
-        self._folder.make()
-        if self._database is None:
-            self._background.run(self._forget_killed())
-            with_data = [module for module in self.app.modules.values() if module.db is not None]
-            if with_data:
-                self._open_database()
+        if (broken := self._broken.get(wanted)) is not None:
+            raise broken
+        try:
+            self._prepare(wanted)
+        except RametError as error:
+            self._broken[wanted] = error
+            raise
+
+    def _prepare(self, wanted: Wanted) -> None:
+        if not self._is_begun:
+            self._begin()
         if self._database is not None:
             self._background.run(self._database.reset())
-            self._database.is_fresh = False
         if wanted.placement == PROCESSES:
             self.instances(wanted).mark_logs()
 
-    def _open_database(self) -> None:
-        application = self.app.application
+    def _begin(self) -> None:
+        self._folder.make()
+        self._background.run(self._forget_killed())
         with_data = [module for module in self.app.modules.values() if module.db is not None]
-        database = TestDatabase(self._root, with_data, application.modules, is_on_path=application.postgres == "path")
+        if with_data:
+            self._database = self._open_database(with_data)
+        self._is_begun = True
+
+    def _open_database(self, with_data: list[Module]) -> SessionDatabase:
+        application = self.app.application
+        database = SessionDatabase(self._root, with_data, application.modules, is_on_path=application.postgres == "path")
         try:
             self._background.run(database.open())
         except BaseException:
             self._background.run(database.close())
             raise
-        self._database = database
+        return database
 
     async def _forget_killed(self) -> None:
         """End the instances of processes that were killed."""
         for path in (self._root / "processes").iterdir():
             if path.name.isdigit() and identify(int(path.name)) is None:
-                folder = Folder(path)
-                await end_instances(folder)
-                folder.forget_sockets()
+                for folder in (Folder(path), *(Folder(layout) for layout in path.iterdir())):
+                    await end_instances(folder)
+                    folder.forget_sockets()
                 shutil.rmtree(path, ignore_errors=True)
 
     def instances(self, wanted: Wanted) -> Instances:

@@ -79,8 +79,8 @@ class Switchboard:
         if contract.module in part.calls.local:
             return _local(part, call) if fake is None else _posed(contract, _local(part, fake.call))
         if part.lossy is None or fake is not None or contract.streams or not (contract.idempotent or contract.once):
-            return part.calls.remote(call)
-        return partial(_twice, contract, part.lossy.remote(call))
+            return part.calls.placement.elsewhere(call)
+        return partial(_twice, contract, part.lossy.placement.elsewhere(call))
 
     @asynccontextmanager
     async def replacing(self, fake: Fake) -> AsyncGenerator[None]:

@@ -164,9 +164,9 @@ async def delete_article(slug: str, authorization: Authorization = None) -> None
     article = _summary(await _get(slug))
     if article.author_id != user_id:
         raise Forbidden("article")
-    await db.write().execute("DELETE FROM articles WHERE id = $1", article.id)
-    with contextlib.suppress(CallError):  # what stays is never seen: all that reads favorites begins with articles
-        await social.forget_article(article.id)
+    await db.write().execute(store.DELETE, article.id)
+    with contextlib.suppress(CallError):  # what stays is never seen, and `schedules` comes back to it
+        await social.forget_articles([article.id])
 
 
 @module.post("/articles/{slug}/favorite", idempotent=True, raises=[NotFound, Unauthorized])

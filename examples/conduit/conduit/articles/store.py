@@ -37,6 +37,10 @@ UPDATE = f"""
     RETURNING {WHOLE}
 """  # noqa: S608
 
+DELETE = "WITH gone AS (DELETE FROM articles WHERE id = $1 RETURNING id) INSERT INTO deleted (article_id) SELECT id FROM gone"
+DELETED = "SELECT article_id FROM deleted WHERE deleted_at < now() - interval '1 minute' ORDER BY deleted_at LIMIT 1000"
+"""Long enough ago that no request is under way which still knew the article."""
+
 COMMENT = f"c.id, {at('c.created_at')}, c.body, c.author_id"
 GET_COMMENTS = f"""
     SELECT {COMMENT} FROM articles a LEFT JOIN comments c ON c.article_id = a.id WHERE a.slug = $1 ORDER BY c.id

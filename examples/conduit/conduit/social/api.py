@@ -90,8 +90,8 @@ async def unfavorite(user_id: int, article_id: int) -> None:
 
 
 @module.expose(idempotent=True)
-async def forget_article(article_id: int) -> None:
-    await db.write().execute("DELETE FROM favorites WHERE article_id = $1", article_id)
+async def forget_articles(article_ids: list[int]) -> None:
+    await db.write().execute("DELETE FROM favorites WHERE article_id = ANY($1::bigint[])", article_ids)
 
 
 # For clients

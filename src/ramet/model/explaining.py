@@ -1,0 +1,62 @@
+"""A plan in words: for each step what it does, why, how long it should take, what can go wrong, and how it is undone. Pure."""
+
+import msgspec
+
+from ramet.model.facts import Facts
+from ramet.model.planning import Plan
+from ramet.model.steps import AnyStep, Watch
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """takes_s: expected, in seconds; what is in hand may take longer to finish."""
+
+    kind: str
+    what: str
+    why: str
+    takes_s: float
+    risk: str
+    undo: str
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan for a person. actions: what a dry run of the same steps would have done. needs: in words."""
+
+    title: str
+    lines: list[Line]
+    actions: list[str]
+    needs: str
+    takes_s: float
+
+
+_RISKS = {
+    "Start": ("it may not become ready: nothing has traffic there yet", "stop them"),
+    "Host": ("its pool may not open: nothing has traffic there yet", "drop them again"),
+    "Compare": ("it may find a difference, and end the plan", "nothing to undo"),
+    "Shift": ("what is wrong at the new place meets this share of requests until the gate sees it", "the shares of before"),
+    "Watch": ("none; it looks", "nothing to undo"),
+    "HandOver": ("schedules wait until the old owner has stopped", "hand them back"),
+    "Drop": ("a call that lasts over 30 s fails the step, not itself", "host them again"),
+    "Stop": ("none in traffic by then; a call that lasts over 10 s is cut off", "start them again"),
+    "Migrate": ("a lock that is held for long makes it wait and try again", "it stays: forward only, both versions run on it"),
+    "Settle": ("none", "the name of before"),
+}
+_SECONDS = {"Host": 0.3, "Shift": 0.1, "HandOver": 0.2, "Drop": 5.0, "Stop": 1.0, "Migrate": 1.0}
+"""Measured on two shared cores with conduit; a Drop waits out the longest deadline of what was under way."""
+
+
+def told(plan: Plan, facts: Facts, actions: list[str]) -> Told:
+    lines = [_line(step, facts) for step in plan.steps]
+    needs = plan.needs
+    most = f" of {needs.max_connections}" if needs.max_connections is not None else ""
+    words = f"{needs.instances} instances and {needs.connections}{most} database connections at its height"
+    if needs.more_bytes:
+        words += f", {needs.more_bytes / 2**20:.0f} MB of memory more than now"
+        words += f" ({needs.free_bytes / 2**20:.0f} MB are free)" if needs.free_bytes else ""
+    return Told(title=plan.title, lines=lines, actions=actions, needs=words, takes_s=sum(line.takes_s for line in lines))
+
+
+def _line(step: AnyStep, facts: Facts) -> Line:
+    kind = type(step).__name__
+    risk, undo = _RISKS[kind]
+    takes_s = step.seconds if isinstance(step, Watch) else facts.start_s if kind == "Start" else _SECONDS.get(kind, 0.1)
+    return Line(kind=kind, what=step.describe(), why=step.why, takes_s=takes_s, risk=risk, undo=undo)

@@ -1,0 +1,112 @@
+"""What a person asks for, as data, and what that means for the services that run. Pure."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from ramet.errors import PlanImpossible
+from ramet.kit.near import did_you_mean
+from ramet.model.system import Deployed, System
+from ramet.model.topology import Topology
+from ramet.model.wanted import GATE_S, KEEP_S, Strategy, Wanted
+
+
+class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One of: topology, a name in ramet.toml; extract, a module, with the name of its service; absorb, a service, with the one
+    that takes its modules; scale, a service and how many instances; roll, a folder with another version of the code."""
+
+    topology: str = ""
+    extract: str = ""
+    service: str = ""
+    absorb: str = ""
+    into: str = ""
+    scale: str = ""
+    instances: int = 0
+    roll: str = ""
+    strategy: Strategy = Strategy.ROLLING
+
+
+def wanted_of(
+    wish: Wish,
+    running: System,
+    topologies: Mapping[str, Topology],
+    version: str,
+    *,
+    missing: Mapping[str, tuple[str, ...]] | None = None,
+    gate_s: float = GATE_S,
+    keep_s: float = KEEP_S,
+) -> Wanted:
+    """version: that is to run. missing: migrations of it. Raises PlanImpossible for a module or service that there is not."""
+    now = running.services
+    if wish.topology:
+        topology = _topology(wish.topology, topologies)
+        name = topology.name
+        services = {each.name: Deployed(each.name, version, each.modules, each.instances) for each in topology.services.values()}
+    elif wish.extract:
+        name, services = _extracted(wish, now, running.topology)
+    elif wish.absorb:
+        name, services = _absorbed(wish, now, running.topology)
+    elif wish.scale:
+        service = now[_known(wish.scale, now, "service")]
+        scaled = Deployed(service.service, service.version, service.modules, wish.instances)
+        name, services = running.topology, {**now, service.service: scaled}
+    else:
+        name = running.topology
+        services = {each.service: Deployed(each.service, version, each.modules, each.instances) for each in now.values()}
+    return Wanted(
+        topology=name,
+        services=services,
+        strategy=wish.strategy,
+        missing=dict(missing or {}),
+        gate_s=gate_s,
+        keep_s=keep_s,
+    )
+
+
+def _topology(name: str, topologies: Mapping[str, Topology]) -> Topology:
+    if name not in topologies:
+        raise PlanImpossible(
+            f"there is no topology `{name}`", hint=did_you_mean(name, topologies) or f"known: {', '.join(topologies)}"
+        )
+    return topologies[name]
+
+
+def _known(name: str, known: Mapping[str, object], what: str) -> str:
+    if name not in known:
+        raise PlanImpossible(f"there is no {what} `{name}`", hint=did_you_mean(name, known) or f"known: {', '.join(known)}")
+    return name
+
+
+def _extracted(wish: Wish, now: dict[str, Deployed], topology: str) -> tuple[str, dict[str, Deployed]]:
+    homes = {module: each.service for each in now.values() for module in each.modules}
+    module = _known(wish.extract, homes, "module")
+    home, name = now[homes[module]], wish.service or module
+    if len(home.modules) == 1:
+        raise PlanImpossible(
+            f"{module} is alone in service `{home.service}` already", hint=f"ramet scale {home.service} 2 gives it more instances"
+        )
+    if name in now:
+        raise PlanImpossible(
+            f"there is a service `{name}` already, with {', '.join(now[name].modules)}", hint=f"ramet extract {module} --as NAME"
+        )
+    rest = Deployed(home.service, home.version, tuple(each for each in home.modules if each != module), home.instances)
+    services = {**now, home.service: rest, name: Deployed(name, home.version, (module,), 1)}
+    return f"{topology}+{name}", services
+
+
+def _absorbed(wish: Wish, now: dict[str, Deployed], topology: str) -> tuple[str, dict[str, Deployed]]:
+    service = now[_known(wish.absorb, now, "service")]
+    others = {name: each for name, each in now.items() if name != service.service}
+    if not others:
+        raise PlanImpossible(f"`{service.service}` is the only service; there is none to take its modules")
+    if wish.into == service.service:
+        raise PlanImpossible(f"`{service.service}` cannot be absorbed into itself", hint=f"one of {', '.join(others)}")
+    into = others[_known(wish.into, others, "service")] if wish.into else _largest(others)
+    merged = Deployed(into.service, into.version, (*into.modules, *service.modules), into.instances)
+    name = topology.replace(f"+{service.service}", "") if f"+{service.service}" in topology else f"{topology}-{service.service}"
+    return name, {**others, into.service: merged}
+
+
+def _largest(services: Mapping[str, Deployed]) -> Deployed:
+    """Where modules go that nobody named a place for: to the service with the most modules, the monolith that is left."""
+    return max(services.values(), key=lambda each: len(each.modules))

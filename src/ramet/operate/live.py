@@ -1,0 +1,348 @@
+"""The running system on this machine, as the world of steps: instances that are kept, Envoy in front, the database behind.
+
+What is to be is written down before it is done: the system with its instances in the control schema, from which another
+controller takes over. Then instances and Envoy are told, and asked whether they have taken it. A routing table has an epoch that
+only grows, so what is told late does no harm.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+from ramet.engines.envoy import Envoy
+from ramet.engines.envoy_config import Files, render
+from ramet.engines.envoy_model import Listener
+from ramet.errors import CallError, ProtocolError, RametError, StepFailed
+from ramet.model.control import Status
+from ramet.model.launch import Launch
+from ramet.model.recorded import Kept, Recorded
+from ramet.model.release import Release
+from ramet.model.routing import Owner, RoutingTable, service_of, version_of
+from ramet.model.steps import Watch
+from ramet.model.system import System
+from ramet.operate import traffic
+from ramet.operate.databases import POOL_SIZE, DatabaseServer
+from ramet.operate.folder import Folder
+from ramet.operate.gates import Gates
+from ramet.operate.keeper import AGAIN_S, Keeper
+from ramet.process import control
+
+logger = logging.getLogger("ramet.operate")
+
+WARM_S = 10.0
+"""How long a new instance may take to connect to those that it calls."""
+DROP_S = 30.0
+"""How long the last calls of a module may take in a place that it leaves. A stream that lasts longer fails the step."""
+HOST_S = 30.0
+RELEASE_S = 30.0
+"""How long the runs in hand of an owner's schedules may take. One that lasts longer is fenced off in the database."""
+
+Save = Callable[[Recorded], Awaitable[None]]
+
+
+class LiveWorld:
+    """save: writes the record down; raises where another controller has taken over. keeper: makes one for a launch.
+    settings: RAMET_* of every instance."""
+
+    def __init__(
+        self,
+        recorded: Recorded,
+        *,
+        folder: Folder,
+        databases: DatabaseServer,
+        envoy: Envoy,
+        save: Save,
+        gates: Gates,
+        keeper: Callable[[Kept | Launch, str], Keeper],
+        settings: Mapping[str, str],
+    ) -> None:
+        self.system = recorded.system
+        self.releases = dict(recorded.releases)
+        self.epoch = recorded.epoch
+        self.owners = dict(recorded.owners)
+        self.listener = Listener(host=recorded.host, port=recorded.port)
+        self.keepers: dict[str, Keeper] = {}
+        self._folder = folder
+        self._databases = databases
+        self._envoy = envoy
+        self._save = save
+        self._gates = gates
+        self._make = keeper
+        self._settings = dict(settings)
+        self._down: set[str] = set()
+        for name, kept in recorded.instances.items():
+            self.keepers[name] = keeper(kept, self.releases[kept.launch.version].python)
+
+    def __repr__(self) -> str:
+        return f"<LiveWorld {self.system.topology}: {', '.join(map(repr, self.keepers.values()))}, epoch {self.epoch}>"
+
+    @property
+    def recorded(self) -> Recorded:
+        return Recorded(
+            system=self.system,
+            epoch=self.epoch,
+            host=self.listener.host,
+            port=self.listener.port,
+            instances={name: Kept(keeper.launch, *keeper.http, keeper.revision) for name, keeper in self.keepers.items()},
+            releases=self.releases,
+            owners=self.owners,
+        )
+
+    def keepers_of(self, names: Iterable[str]) -> list[Keeper]:
+        return [self.keepers[name] for name in names if name in self.keepers]
+
+    # Traffic
+
+    async def reach(self, system: System) -> None:
+        self.system = system
+        self.epoch += 1
+        await self._name_owners()
+        await self._save(self.recorded)
+        await self.tell_instances()
+        await self.tell_envoy()
+
+    def _table(self) -> RoutingTable:
+        return traffic.table(self.system, {name: each.address for name, each in self.keepers.items()}, self.owners, self.epoch)
+
+    async def _name_owners(self) -> None:
+        """As the system has them. Each new one gets an epoch of its own, which fences off the one before in the database."""
+        owners: dict[str, Owner] = {}
+        for module, instance in self.system.owners.items():
+            held = self.owners.get(module, Owner("", 0))
+            if held.instance != instance:
+                epoch = (await self._databases.reserve([module]))[module]
+                held = Owner(instance, max(epoch, held.epoch + 1))
+            owners[module] = held
+        self.owners = owners
+
+    async def tell_instances(self) -> None:
+        """Raises StepFailed where one did not take the table: it could send calls to where nobody serves them any more."""
+        table = self._table()
+        keepers = list(self.keepers.values())
+        taken = await asyncio.gather(*(keeper.tell(table) for keeper in keepers))
+        if deaf := [keeper.launch.instance for keeper, took in zip(keepers, taken, strict=True) if not took]:
+            raise StepFailed(f"{', '.join(deaf)} did not take routing table {self.epoch}", hint="ramet logs")
+
+    async def tell_envoy(self) -> None:
+        await self._envoy.apply(self.envoy_files())
+
+    async def mark(self, instance: str, *, down: bool) -> None:
+        """An instance ended by itself, or is back. Envoy is told at once: connections to it wait in its socket, which is kept for
+        its successor, and nothing else would tell Envoy before its second health check. The last one of a place stays: there
+        waiting is all that one can do."""
+        if down == (instance in self._down) or instance not in self.keepers:
+            return
+        (self._down.add if down else self._down.discard)(instance)
+        await self.tell_envoy()
+
+    def envoy_files(self) -> Files:
+        down = {name for place in self.system.places for name in self._down_at(place)}
+        http = {name: keeper.http for name, keeper in self.keepers.items() if name not in down}
+        return render(
+            routes=traffic.routes(self.system, self.releases),
+            clusters=traffic.clusters(self.system, http),
+            listener=self.listener,
+        )
+
+    def _down_at(self, place: str) -> set[str]:
+        """Those of a place that are down, if others are not."""
+        names = {each.instance for each in self.system.at(place)}
+        return names & self._down if names - self._down else set()
+
+    # Instances
+
+    async def start(self, place: str, instances: Sequence[str], modules: Sequence[str]) -> None:
+        release = self.releases[version_of(place)]
+        for name in instances:
+            if name not in self.keepers:
+                self.keepers[name] = self._make(self._launch(name, place, modules, release), release.python)
+        await self._save(self.recorded)  # before they are there, so that whoever takes over knows what to end
+        table = self._table()
+        keepers = self.keepers_of(instances)
+        for keeper in keepers:
+            keeper.table = table
+        try:
+            await _all(self._start(keeper) for keeper in keepers)
+        except BaseException:
+            await asyncio.shield(self._end(instances))
+            raise
+
+    async def start_all(self) -> None:
+        """All instances of the system, whether they run already or not, and Envoy in front of them."""
+        for running in self.system.instances:
+            release = self.releases[version_of(running.place)]
+            if running.instance not in self.keepers:
+                launch = self._launch(running.instance, running.place, running.modules, release)
+                self.keepers[running.instance] = self._make(launch, release.python)
+        self.epoch += 1
+        await self._name_owners()
+        await self._save(self.recorded)
+        table = self._table()
+        for keeper in self.keepers.values():
+            keeper.table = table
+            keeper.make_folders()
+        await _all(keeper.supervise() for keeper in self.keepers.values())
+        await self.tell_instances()
+        await self._envoy.start(self.envoy_files())
+
+    async def end_all(self) -> None:
+        """Envoy first, so that nobody is cut off."""
+        await self._envoy.stop()
+        await self._end(list(self.keepers))
+
+    async def end_strangers(self) -> None:
+        """Instances that are written down and in no system: a controller died while it started or stopped them."""
+        known = {running.instance for running in self.system.instances}
+        strangers = [name for name in self.keepers if name not in known]
+        for keeper in self.keepers_of(strangers):
+            await keeper.end()
+        for name in strangers:
+            del self.keepers[name]
+
+    async def _start(self, keeper: Keeper) -> None:
+        if keeper.supervisor.pid is None:
+            keeper.make_folders()
+            await keeper.supervise()
+        await keeper.call(control.warm, deadline_s=WARM_S)
+
+    def _launch(self, name: str, place: str, modules: Sequence[str], release: Release) -> Launch:
+        return Launch(
+            application=release.file,
+            service=service_of(place),
+            instance=name,
+            version=version_of(place),
+            modules=[module for module in release.modules if module in modules],  # in the order of the application
+            state=str(self._folder.sockets / name),
+            databases={module: self._url(module, release) for module in modules if release.modules[module].has_database},
+            pool_size=POOL_SIZE,
+            settings=self._settings,
+        )
+
+    def _url(self, module: str, release: Release) -> str:
+        return self._databases.url(module) if release.modules[module].has_database else ""
+
+    async def stop(self, instances: Sequence[str]) -> None:
+        await self._end(instances)
+        await self._save(self.recorded)
+
+    async def _end(self, instances: Sequence[str]) -> None:
+        keepers = self.keepers_of(instances)
+        await _all(keeper.stop() for keeper in keepers)
+        for name in instances:
+            self.keepers.pop(name, None)
+
+    # Modules
+
+    async def host(self, instances: Sequence[str], modules: Sequence[str]) -> None:
+        for keeper in self.keepers_of(instances):
+            release = self.releases[keeper.launch.version]
+            for module in modules:
+                if module not in keeper.launch.modules:
+                    keeper.launch = keeper.launch.hosting(module, self._url(module, release))
+                    keeper.revision += 1
+            keeper.save()
+        await self._save(self.recorded)
+        await _all(self._host(keeper, modules) for keeper in self.keepers_of(instances))
+
+    async def _host(self, keeper: Keeper, modules: Sequence[str]) -> None:
+        """As often as it takes: an instance that dies meanwhile comes back with all that its launch file says."""
+
+        async def once() -> bool:
+            for module in modules:
+                url = self._url(module, self.releases[keeper.launch.version])
+                await keeper.call(control.host, module, url, deadline_s=HOST_S)
+            return True
+
+        await self._until(keeper, once, HOST_S, f"did not host {', '.join(modules)}")
+
+    async def drop(self, instances: Sequence[str], modules: Sequence[str]) -> None:
+        for keeper in self.keepers_of(instances):
+            keeper.launch = keeper.launch.without(modules)
+            keeper.save()
+        await self._save(self.recorded)
+        await _all(self._drop(keeper, modules) for keeper in self.keepers_of(instances))
+
+    async def _drop(self, keeper: Keeper, modules: Sequence[str]) -> None:
+        async def once() -> bool:
+            gone = [await keeper.call(control.drop, module, DROP_S, deadline_s=DROP_S + 5) for module in modules]
+            return all(gone)
+
+        await self._until(keeper, once, DROP_S, f"still has calls of {', '.join(modules)} in hand")
+
+    async def _until(self, keeper: Keeper, once: Callable[[], Awaitable[bool]], within_s: float, what: str) -> None:
+        """Try again while it does not answer, since it may be starting again. Raises StepFailed at the end of the time."""
+        until = time.monotonic() + within_s
+        last: Exception | None = None
+        while time.monotonic() < until:
+            try:
+                if await once():
+                    return
+            except (CallError, ProtocolError, OSError, TimeoutError) as error:
+                last = error
+            await asyncio.sleep(AGAIN_S)
+        raise StepFailed(f"{keeper.launch.instance} {what} after {within_s:g} s{f': {last}' if last else ''}", hint="ramet logs")
+
+    # What a plan asks
+
+    async def release_owners(self, owners: Mapping[str, str]) -> None:
+        """An owner that does not answer is fenced off where its module has a database. Raises StepFailed where it has none."""
+        for module, instance in owners.items():
+            held = self.owners.get(module)
+            if held is not None and held.instance == instance:
+                self.owners[module] = Owner("", held.epoch)
+        self.epoch += 1
+        await self._save(self.recorded)
+        table = self._table()
+        for keeper in self.keepers_of(sorted(set(owners.values()))):
+            if await keeper.tell(table, within_s=RELEASE_S):
+                continue
+            release = self.releases[keeper.launch.version]
+            unfenced = [name for name, owner in owners.items() if owner == keeper.launch.instance]
+            if unfenced := [name for name in unfenced if not release.modules[name].has_database]:
+                raise StepFailed(
+                    f"{keeper.launch.instance} did not say that it stopped the schedules of {', '.join(unfenced)}",
+                    hint="ramet logs; such a module has no database that could fence it off",
+                )
+
+    async def compare(self, modules: Sequence[str], old: str, new: str) -> None:
+        """By hash, from the instances themselves: the same version must have the same contracts wherever it runs."""
+        theirs: dict[str, dict[str, str]] = {}
+        for running in self.system.instances:
+            if running.place in (old, new):
+                theirs[running.instance] = await self.keepers[running.instance].call(control.contracts)
+        hashes: dict[str, dict[str, list[str]]] = {}
+        for instance, contracts in theirs.items():
+            for call, value in contracts.items():
+                if call.partition(".")[0] in modules:
+                    hashes.setdefault(call, {}).setdefault(value, []).append(instance)
+        different = [
+            f"{call}: {' but '.join(', '.join(names) + ' have ' + value for value, names in found.items())}"
+            for call, found in hashes.items()
+            if len(found) > 1
+        ]
+        if different:
+            raise StepFailed(
+                f"contracts differ: {'; '.join(different)}", hint="the files of the running version were changed; ramet roll"
+            )
+
+    async def watch(self, gate: Watch) -> str:
+        return await self._gates.watch(gate, self)
+
+    async def migrate(self, version: str, modules: Sequence[str]) -> None:
+        await self._databases.migrate_release(self.releases[version], modules)
+
+    async def status(self, name: str) -> Status | str:
+        """What an instance says of itself, or why it does not answer."""
+        try:
+            return await self.keepers[name].ask()
+        except (RametError, OSError, TimeoutError) as error:
+            return str(error) or type(error).__name__
+
+
+async def _all(works: Iterable[Awaitable[None]]) -> None:
+    """All of them to their end; then raise the first that failed, with what engines say of themselves as it is."""
+    outcomes = await asyncio.gather(*works, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
