@@ -98,7 +98,8 @@ DO: dict[str, tuple[str | None, str]] = {
     ),
     "PlanImpossible": (
         (
-            "A plan was asked for that cannot be made: a name that there is not, a module that nobody would host, a version that does"
+            "A plan was asked for that cannot be made: a name that there is not, a module that nobody would host,"
+            " a version that does"
             " not import or breaks a caller, too few connections. All reasons are in the message. Nothing was changed."
         ),
         "Mend what the message names, and ask again. `ramet plan` and `--dry-run` ask without changing anything.",
