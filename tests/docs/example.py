@@ -164,11 +164,7 @@ def write_files(page: str, folder: Path) -> None:
 
 def steps(page: str) -> list[tuple[str, str]]:
     """(command, what it prints) of a page's consoles, in order."""
-    return [step for mark, text, _ in blocks(page, "console") if mark != "no-run" for step in steps_of(text)]
-
-
-def steps_of(console: str) -> list[tuple[str, str]]:
-    return STEP.findall(console)
+    return [step for mark, text, _ in blocks(page, "console") if mark != "no-run" for step in STEP.findall(text)]
 
 
 def follow(command: str, folder: Path, environment: dict[str, str]) -> str:
@@ -179,11 +175,11 @@ def follow(command: str, folder: Path, environment: dict[str, str]) -> str:
         command,
         shell=True,
         cwd=folder,
-        env={**{name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")}, "PATH": path, **environment},
+        env={**ours, "PATH": path, **environment},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=90,
+        timeout=120,
         check=False,
     )
     return done.stdout

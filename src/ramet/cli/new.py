@@ -20,7 +20,7 @@ def new(name: str) -> None:
 
     \b
     ramet new shop
-    ramet new shop && cd shop && pytest      test it in both of its topologies
+    ramet new shop && cd shop && pytest      test it, in one process and apart
     """
     starter.check_name(name, installed=metadata.packages_distributions())
     folder = Path(name)
