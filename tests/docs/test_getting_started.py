@@ -20,8 +20,8 @@ _REVISION = re.compile(r"\d{14}")
 
 
 def comparable(text: str) -> list[str]:
-    """Without what differs from run to run: times, memory in MB, and revisions, which are times too."""
-    text = re.sub(r"\d+ MB|\d\d:\d\d:\d\d|\d+\.\d+ ?s|\d{14}", "...", text)
+    """Without what differs from run to run: dates and times, how long it takes, memory in MB, and revisions, which are times too."""
+    text = re.sub(r"\d+ MB|\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\d+(\.\d+)? ?s\b|\d{14}", "...", text)
     return [" ".join(line.split()) for line in text.splitlines()]
 
 
