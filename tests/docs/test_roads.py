@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.example import DOCS, follow, steps, write_files
-from tests.docs.test_getting_started import FILES, PORT, comparable, free_port
+from tests.docs.test_getting_started import PORT, comparable, free_port
 from tests.operate.app import Command
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(shutil.which("curl") is None, reason="the pages use curl")]
@@ -34,13 +34,12 @@ def test_the_road_in_leads_where_the_page_says(tmp_path: Path) -> None:
 
 
 def test_the_road_out_leads_where_the_page_says(tmp_path: Path) -> None:
-    """From the application of getting-started.md."""
-    write_files(FILES, tmp_path)
-    for package in ("shop", "shop/stock", "shop/orders"):
-        (tmp_path / package / "__init__.py").touch()
+    """From the application of `ramet new`."""
+    follow("ramet new shop", tmp_path, {})
+    shop = tmp_path / "shop"
     try:
-        walk("leaving.md", tmp_path)
+        walk("leaving.md", shop)
     finally:
-        if (pid := tmp_path / "plain.pid").exists():
+        if (pid := shop / "plain.pid").exists():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid.read_text()), signal.SIGKILL)
