@@ -18,6 +18,7 @@ GROUPS = {
     "http": "bench.http",
     "data": "bench.data",
     "conduit": "bench.conduit",
+    "check": "bench.check",
 }
 """Imported only if asked for: each brings stacks that the others should not have to load."""
 
@@ -30,8 +31,8 @@ def main(groups: tuple[str, ...], rounds: int, seconds: float) -> None:
     """Measure Ramet against its peers, in one run, taking turns.
 
     GROUPS: local (what a local call costs over a bare await), record (one record of a unit of work), calls (remote
-    calls), http (a typed route), data (one read, one write), conduit (an application). All of them if none is given.
-    Other groups' figures in bench/results.json stay as they were.
+    calls), http (a typed route), data (one read, one write), conduit (an application), check (`ramet check`). All of them if none
+    is given. Other groups' figures in bench/results.json stay as they were.
 
     \b
     python -m bench

@@ -1,5 +1,6 @@
 """Verbs that look at what runs: status and logs, with one real fleet."""
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -42,7 +43,8 @@ def test_status_and_logs_of_a_fleet(shop: Command) -> None:
         log.write_text("half a line")
         assert shop.ok("logs").split() == ["main-1", "half", "a", "line"]
     finally:
-        os.kill(pid, signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):  # hung for 5 s it is killed, which a busy machine may give it
+            os.kill(pid, signal.SIGCONT)
     shop.wait_ready("main-1")
     assert shop.run("down").stderr == "stopped\n"
     assert shop.run("down").stderr == "nothing runs here\n"

@@ -4,7 +4,10 @@ import asyncio
 import datetime
 import decimal
 import enum
+import os
 import re
+import subprocess
+import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -17,6 +20,7 @@ from ramet import Failure, Module
 from ramet.calls.runtime import Calls
 from ramet.settings import Settings
 
+_STEP = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
@@ -145,6 +149,38 @@ def blocks(page: str, kind: str) -> Iterator[tuple[str, str, int]]:
     text = (DOCS / page).read_text()
     for found in re.finditer(rf"^```{kind}\b *(.*)\n((?:.*\n)*?)```$", text, re.M):
         yield found[1].strip(), found[2], text.count("\n", 0, found.start()) + 2
+
+
+def write_files(page: str, folder: Path) -> None:
+    """The blocks of a page that are marked `file PATH`."""
+    for kind in ("toml", "python"):
+        for mark, text, _ in blocks(page, kind):
+            if mark.startswith("file "):
+                file = folder / mark.removeprefix("file ")
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text)
+
+
+def steps(page: str) -> list[tuple[str, str]]:
+    """(command, what it prints) of a page's consoles, in order."""
+    return [step for mark, text, _ in blocks(page, "console") if mark != "no-run" for step in _STEP.findall(text)]
+
+
+def follow(command: str, folder: Path, environment: dict[str, str]) -> str:
+    """Run a step as its reader would. Returns what it prints. environment: besides our own, with the commands of ours."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        command,
+        shell=True,
+        cwd=folder,
+        env={**os.environ, "PATH": path, **environment},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=60,
+        check=False,
+    )
+    return done.stdout
 
 
 def hexdumps(page: str) -> dict[str, bytes]:

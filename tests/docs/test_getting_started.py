@@ -1,22 +1,18 @@
 """Pages that are read step by step, as a reader would: files written, commands run, what they print compared."""
 
-import os
 import re
 import shutil
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.docs.example import blocks
+from tests.docs.example import follow, steps, write_files
 from tests.operate.app import Command
 
 FILES = "getting-started.md"
 """The page whose application all of them use."""
 PORT = "8000"
-_STEP = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 
 
 def comparable(text: str) -> list[str]:
@@ -36,30 +32,15 @@ def free_port() -> str:
 @pytest.mark.parametrize("page", [FILES, "everyday.md"])
 def test_the_steps_lead_where_the_page_says(page: str, tmp_path: Path) -> None:
     """On another port, since 8000 may be taken here. A block marked `no-run` shows what is another thing on each machine."""
-    for kind in ("toml", "python"):
-        for mark, text, _ in blocks(FILES, kind):
-            file = tmp_path / mark.removeprefix("file ")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
+    write_files(FILES, tmp_path)
     for package in ("shop", "shop/stock", "shop/orders"):
         (tmp_path / package / "__init__.py").touch()
     port = free_port()
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    steps = [step for mark, text, _ in blocks(page, "console") if mark != "no-run" for step in _STEP.findall(text)]
-    assert len(steps) >= 9
+    found = steps(page)
+    assert len(found) >= 9
     try:
-        for command, printed in steps:
-            done = subprocess.run(
-                command.replace(PORT, port),
-                shell=True,
-                cwd=tmp_path,
-                env=environment,
-                text=True,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=60,
-                check=False,
-            )
-            assert comparable(done.stdout) == comparable(printed.replace(PORT, port)), command
+        for command, printed in found:
+            told = follow(command.replace(PORT, port), tmp_path, {})
+            assert comparable(told) == comparable(printed.replace(PORT, port)), command
     finally:
         Command(tmp_path).clean()

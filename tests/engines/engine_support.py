@@ -8,7 +8,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 async def wait_until(condition: Callable[[], object], *, deadline_s: float = 10.0) -> None:
@@ -17,6 +20,14 @@ async def wait_until(condition: Callable[[], object], *, deadline_s: float = 10.
     while not condition():
         assert time.monotonic() < end, f"not within {deadline_s} s: {condition}"
         await asyncio.sleep(0.005)
+
+
+async def wait_until_async(look: Callable[[], Awaitable[T]], condition: Callable[[T], bool], *, deadline_s: float = 10.0) -> None:
+    """The same for what has to be asked."""
+    end = time.monotonic() + deadline_s
+    while not condition(found := await look()):
+        assert time.monotonic() < end, f"not within {deadline_s} s: {found}"
+        await asyncio.sleep(0.01)
 
 
 class Killable:

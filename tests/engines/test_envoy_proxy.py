@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from engine_support import Client, Killable, Load, Upstream, ask, wait_until
+from engine_support import Client, Killable, Load, Upstream, ask, wait_until, wait_until_async
 
 from ramet.engines.envoy import Envoy
 from ramet.engines.envoy_config import CLUSTERS, LISTENERS, ROUTES, Files, render
-from ramet.engines.envoy_model import Cluster, Endpoint, Health, Listener, Route, Target
+from ramet.engines.envoy_model import Cluster, Endpoint, Health, Limits, Listener, Route, Target
 from ramet.engines.errors import EngineBusy, EngineMissing, EngineRejected, PortTaken
 from ramet.engines.identity import identify
 from ramet.engines.ports import free_port
@@ -220,6 +220,55 @@ def test_limits_of_a_route_and_of_the_listener_hold(directory: Path) -> None:
             old.hold.set()
             assert (await ask(front.port, headers={"large": "x" * 70_000}))[0] == 431
             assert (await ask(front.port, headers={"large": "x" * 60_000}))[0] == 200
+            await envoy.stop()
+
+    asyncio.run(scenario())
+
+
+def test_what_a_cluster_cannot_hold_is_refused_at_once(directory: Path) -> None:
+    """The circuit breaker, overflowed: two are at work, one waits, the rest get 503 without touching the instance."""
+
+    async def scenario() -> None:
+        async with Upstream("v1").serving() as old:
+            front, envoy = Front(old), Envoy(directory / "envoy")
+            limits = Limits(max_connections=2, max_pending_requests=1)
+            cluster = Cluster(
+                service="web", version="v1", endpoints=[Endpoint("127.0.0.1", old.port)], health=front.health, limits=limits
+            )
+            routes = [Route(prefix="/", targets=[Target(service="web", version="v1")])]
+            await envoy.start(render(routes=routes, clusters=[cluster], listener=Listener(port=front.port)))
+            old.hold = asyncio.Event()
+            asked = [asyncio.create_task(ask(front.port)) for _ in range(8)]
+            refused, waiting = await asyncio.wait(asked, timeout=2.0)
+            assert [task.result()[0] for task in refused] == [503] * 5
+            assert old.requests == 2
+            old.hold.set()
+            assert [status for status, _ in await asyncio.gather(*waiting)] == [200] * 3
+            assert old.requests == 3
+            await envoy.stop()
+
+    asyncio.run(scenario())
+
+
+def test_an_instance_that_keeps_breaking_connections_is_ejected_and_comes_back(directory: Path) -> None:
+    """Outlier ejection, while its health check is content: the other one takes all, until the ejection is over."""
+
+    async def scenario() -> None:
+        async with Upstream("good").serving() as good, Upstream("bad").serving() as bad:
+            front, envoy = Front(good, health=Health(interval_s=0.1, ejection_s=1.0)), Envoy(directory / "envoy")
+            front.upstreams["good"].append(bad)
+            await envoy.start(front.files(good=1))
+            bad.drop_next = 10_000
+            while (await envoy.ejected())["web@good"] == 0:
+                await ask(front.port)
+            seen = bad.requests
+            for _ in range(20):
+                assert await ask(front.port) == (200, "good")
+            assert bad.requests == seen
+            bad.drop_next = 0
+            await wait_until_async(envoy.ejected, lambda found: found["web@good"] == 0)
+            answers = {(await ask(front.port))[1] for _ in range(40)}
+            assert answers == {"good", "bad"}
             await envoy.stop()
 
     asyncio.run(scenario())

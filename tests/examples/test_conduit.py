@@ -30,10 +30,10 @@ def conduit(tmp_path: Path) -> Iterator[Command]:
     command.clean()
 
 
-def run_tests(folder: Path, **environment: str) -> str:
+def run_tests(folder: Path, *arguments: str, **environment: str) -> str:
     """In a process of its own, with the folder's own pytest.ini."""
     done = subprocess.run(
-        [sys.executable, "-m", "pytest"],
+        [sys.executable, "-m", "pytest", "-pno:asyncio", *arguments],
         cwd=folder,
         env={**os.environ, **environment},
         capture_output=True,
@@ -92,7 +92,7 @@ def test_both_topologies_pass_conduit_s_own_tests_on_the_same_data(conduit: Comm
     """
     for topology in ("seed", "grown"):
         url = conduit.up(topology)
-        run_tests(conduit.folder, CONDUIT_URL=url)
+        run_tests(conduit.folder, "--ignore=tests/test_modules.py", CONDUIT_URL=url)
         if topology == "seed":
             leave_orphans(conduit.folder)
             conduit.ok("down")
@@ -108,3 +108,9 @@ def test_both_topologies_pass_conduit_s_own_tests_on_the_same_data(conduit: Comm
     assert schedule["runs"] >= 2
     assert execute(conduit.folder, "social", "SELECT article_id FROM favorites WHERE article_id < 0") == [-2]
     conduit.ok("down")
+
+
+def test_conduit_s_modules_work_together_over_the_wire_and_across_processes(conduit: Command) -> None:
+    """By the plugin, with nothing running beside; it starts what it needs, and stops it."""
+    assert "9 passed" in run_tests(conduit.folder, "tests/test_modules.py")
+    assert not (conduit.folder / ".ramet/testing/postgres/data/postmaster.pid").exists()

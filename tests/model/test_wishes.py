@@ -1,91 +1,80 @@
-"""What a person asks for, and what the file says of it: ranges, groups, shards and replicas."""
+"""What a person asks for, and what that means for the services that run."""
 
-import msgspec
 import pytest
 
 from ramet.errors import PlanImpossible
-from ramet.model.planning import plan
-from ramet.model.release import Part
-from ramet.model.system import Deployed, initial
-from ramet.model.topology import parse
-from ramet.model.wishes import Wish, limits_of, wanted_of
-from tests.model.planned import FACTS, MODULES, SCHEDULED, release
+from ramet.model.system import Deployed, System, initial
+from ramet.model.topology import Service, Topology
+from ramet.model.wanted import Strategy, Wanted
+from ramet.model.wishes import Wish, wanted_of
 
-TOML = f"""
-[app]
-name = "shop"
-modules = {[f"shop.{name}" for name in MODULES]}
-
-[topology.seed.services]
-main = {{ modules = ["*"], instances = "2..4" }}
-
-[topology.grown.services]
-web = {{ modules = ["*"], instances = "2..4" }}
-feed = {{ modules = ["feed"], instances = 2 }}
-
-[topology.wide.services]
-main = {{ modules = ["*"], instances = "2..4" }}
-
-[topology.wide.databases]
-"""
-TOPOLOGIES = parse(TOML).topologies
+SEED = initial("seed", [Deployed("main", "1", ("feed", "front", "orders"), 2)], ())
+APART = initial("seed+orders", [Deployed("main", "1", ("feed", "front"), 2), Deployed("orders", "1", ("orders",), 1)], ())
+TOPOLOGIES = {"grown": Topology("grown", {"web": Service("web", ("feed", "front", "orders"), 3)})}
 
 
-def running(instances: int, topology: str = "seed"):
-    return initial(topology, [Deployed("main", "1", MODULES, instances)], SCHEDULED)
+def met(wish: Wish, running: System, version: str = "1") -> Wanted:
+    return wanted_of(wish, running, TOPOLOGIES, version)
 
 
-def test_a_number_within_the_range_is_honoured_and_its_title_says_why() -> None:
-    """The controller asks in the same way as a person, who gives no reason."""
-    wanted = wanted_of(Wish(scale="main", instances=3, why="cpu 0.84"), running(2), TOPOLOGIES, "1")
-    assert plan(running(2), wanted, FACTS).title == "scale main 2 -> 3: cpu 0.84"
-    wanted = wanted_of(Wish(scale="main", instances=4), running(2), TOPOLOGIES, "1")
-    assert plan(running(2), wanted, FACTS).title == "scale main 2 -> 4"
+def services(wanted: Wanted) -> dict[str, tuple[str, tuple[str, ...], int]]:
+    return {name: (each.version, tuple(sorted(each.modules)), each.instances) for name, each in wanted.services.items()}
 
 
-@pytest.mark.parametrize("instances", [0, 1, 5])
-def test_a_number_outside_the_range_is_refused_with_the_range(instances: int) -> None:
-    """It would be undone within a minute. Also for a service of a topology that was made from another."""
-    for topology in ("seed", "seed+feed", "seed-feed"):
-        with pytest.raises(PlanImpossible, match=f"main is to have 2 to 4 instances, not {instances}") as caught:
-            wanted_of(Wish(scale="main", instances=instances), running(2, topology), TOPOLOGIES, "1")
-        assert 'instances = "2..4"' in (caught.value.hint or "")
-
-
-def test_the_ranges_are_those_of_the_topology_that_runs() -> None:
-    """Or of the one that it was made from; what nobody wrote down has none."""
-    assert set(limits_of("grown", TOPOLOGIES)) == {"web"}
-    assert set(limits_of("grown+orders", TOPOLOGIES)) == {"web"}
-    assert limits_of("growns", TOPOLOGIES) == {}
-    assert limits_of("gone", TOPOLOGIES) == {}
-
-
-@pytest.mark.parametrize(("now", "then"), [(1, 2), (3, 3), (9, 4)])
-def test_another_topology_keeps_the_number_that_was_found_by_measuring(now: int, then: int) -> None:
-    """Where it is within the range there."""
-    wanted = wanted_of(Wish(topology="seed"), running(now), TOPOLOGIES, "1")
-    assert wanted.services["main"].instances == then
+MAIN = ("1", ("feed", "front", "orders"), 2)
+LESS = ("1", ("feed", "front"), 2)
+ALONE = ("1", ("orders",), 1)
 
 
 @pytest.mark.parametrize(
-    ("databases", "said"),
+    ("wish", "running", "name", "expected"),
     [
-        ("feed = {shards = 2}", "the database of feed cannot have 2 shards, since its rows have no key; declare it with module."),
-        ("articles = {shards = 2}", "articles is to have 2 shards; a plan cannot divide a database yet"),
-        ("articles = {replicas = 1}", "articles is to have 1 replicas; a plan cannot make one yet"),
-        ("search = {shards = 1}", "search has no database that could have shards"),
+        (Wish(topology="grown"), SEED, "grown", {"web": ("1", ("feed", "front", "orders"), 3)}),
+        (Wish(extract="orders"), SEED, "seed+orders", {"main": LESS, "orders": ALONE}),
+        (Wish(extract="orders", service="shop"), SEED, "seed+shop", {"main": LESS, "shop": ALONE}),
+        (Wish(absorb="orders"), APART, "seed", {"main": MAIN}),
+        (Wish(absorb="orders", into="main"), APART, "seed", {"main": MAIN}),
+        (Wish(absorb="main"), APART, "seed+orders-main", {"orders": ("1", ("feed", "front", "orders"), 1)}),
+        (Wish(scale="orders", instances=3), APART, "seed+orders", {"main": LESS, "orders": ("1", ("orders",), 3)}),
     ],
 )
-def test_shards_and_replicas_are_refused_with_the_reason(databases: str, said: str) -> None:
-    """None of them would be there after the plan."""
-    parts = {"articles": Part(has_database=True, key="id", schedules=("tick",)), "search": Part()}
-    facts = msgspec.structs.replace(FACTS, releases={"1": release("1", **parts)})
-    wanted = wanted_of(Wish(topology="wide"), running(2), parse(TOML + databases).topologies, "1")
-    with pytest.raises(PlanImpossible, match=said.replace("(", r"\(")):
-        plan(running(2), wanted, facts)
+def test_a_wish_as_services(
+    wish: Wish, running: System, name: str, expected: dict[str, tuple[str, tuple[str, ...], int]]
+) -> None:
+    """An extraction and its absorption have the name of before again."""
+    wanted = met(wish, running)
+    assert services(wanted) == expected
+    assert wanted.topology == name
 
 
-def test_one_shard_and_no_replica_is_what_there_is() -> None:
-    """A file may say it. Where only the name differs the name is taken, since ranges go by it."""
-    wanted = wanted_of(Wish(topology="wide"), running(2), parse(TOML + "feed = {shards = 1}").topologies, "1")
-    assert [step.describe() for step in plan(running(2), wanted, FACTS).steps] == ["call the system `wide`"]
+def test_a_roll_is_the_same_services_of_another_version() -> None:
+    """With its strategy, and the migrations that the databases lack."""
+    wish = Wish(roll="/next", strategy=Strategy.CANARY)
+    wanted = wanted_of(wish, APART, TOPOLOGIES, "2", missing={"orders": ("0002",)}, gate_s=3)
+    assert services(wanted) == {"main": ("2", *LESS[1:]), "orders": ("2", *ALONE[1:])}
+    assert (wanted.strategy, wanted.missing, wanted.gate_s) == (Strategy.CANARY, {"orders": ("0002",)}, 3)
+
+
+@pytest.mark.parametrize(
+    ("wish", "running", "said", "hint"),
+    [
+        (Wish(topology="grwon"), SEED, "there is no topology `grwon`", "did you mean `grown`?"),
+        (Wish(topology="xyz"), SEED, "there is no topology `xyz`", "known: grown"),
+        (Wish(extract="order"), SEED, "there is no module `order`", "did you mean `orders`?"),
+        (Wish(extract="main"), SEED, "there is no module `main`", "known: feed, front, orders"),
+        (Wish(extract="orders"), APART, "orders is alone in service `orders`", "ramet scale orders 2 gives"),
+        (Wish(extract="feed", service="orders"), APART, "there is a service `orders` already", "ramet extract feed --as NAME"),
+        (Wish(absorb="ordres"), APART, "there is no service `ordres`", "did you mean `orders`?"),
+        (Wish(absorb="main"), SEED, "`main` is the only service", None),
+        (Wish(absorb="main", into="main"), APART, "`main` cannot be absorbed into itself", "one of orders"),
+        (Wish(absorb="orders", into="mian"), APART, "there is no service `mian`", "did you mean `main`?"),
+        (Wish(scale="mian", instances=2), APART, "there is no service `mian`", "did you mean `main`?"),
+    ],
+)
+def test_what_there_is_not_is_refused_with_what_was_meant(wish: Wish, running: System, said: str, hint: str | None) -> None:
+    """Before a plan is made."""
+    with pytest.raises(PlanImpossible) as refused:
+        met(wish, running)
+    assert said in refused.value.message
+    assert (refused.value.hint or "").startswith(hint or "")
+    assert bool(refused.value.hint) == bool(hint)

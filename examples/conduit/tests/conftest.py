@@ -3,8 +3,6 @@
 The same tests run against both topologies; CONDUIT_TOPOLOGY=grown chooses the other one.
 """
 
-import http.client
-import json
 import os
 import shutil
 import subprocess
@@ -18,20 +16,13 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
+from ramet.testing import http
+
 EXAMPLE = Path(__file__).parent.parent
 PREFIX = "/api"
 
 
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
+class Answer(http.Answer):
     @property
     def errors(self) -> dict[str, list[str]]:
         return self.json["errors"]
@@ -41,22 +32,17 @@ class Api:
     """Requests to the API, each on a connection of its own. path: as in the specification, below `/api`."""
 
     def __init__(self, url: str) -> None:
-        self.address = urlsplit(url).netloc
+        parts = urlsplit(url)
+        self.address = (parts.hostname or "", parts.port or 80)
 
     def send(self, method: str, path: str, body: Any = None, *, token: str | None = None, **headers: str) -> Answer:
-        """body: a value, sent as JSON; bytes as they are."""
-        connection = http.client.HTTPConnection(self.address, timeout=30)
+        """body: a value, sent as JSON; bytes as they are, as JSON too."""
         if token is not None:
             headers["Authorization"] = f"Token {token}"
-        if body is not None:
+        if isinstance(body, bytes):
             headers = {"Content-Type": "application/json", **headers}
-        payload = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        try:
-            connection.request(method, PREFIX + path, payload, headers)
-            response = connection.getresponse()
-            return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
-        finally:
-            connection.close()
+        got = http.request(self.address, method, PREFIX + path, body, headers=headers)
+        return Answer(got.status, got.headers, got.body)
 
     def get(self, path: str, *, token: str | None = None) -> Answer:
         return self.send("GET", path, token=token)

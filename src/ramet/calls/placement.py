@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from ramet.calls import local
-from ramet.calls.facade import Call, Exposes
+from ramet.calls.facade import Call, Exposes, Slow
 from ramet.calls.group import Group
 from ramet.calls.ledger import Ledger, MemoryLedger
 from ramet.calls.remote import RemoteCall
@@ -101,8 +101,7 @@ class Placement:
             ledger = self.ledger(module)
             local.bind(call, recorder=self._recorder, ledger=ledger, strict=self._strict, fast=fast)
             return
-        remote = RemoteCall(call, self._group(module), self._recorder, strict=self._strict)
-        elsewhere = RemoteStream(remote).open if call.contract.streams else remote.run
+        elsewhere = self.elsewhere(call)
         if here == 0:
             call.bind(elsewhere)
             return
@@ -111,6 +110,11 @@ class Placement:
         split = Split(module, own.stream if streams else own.run, elsewhere, here, streams=streams)
         self._splits[module].append(split)
         call.bind(split.run)
+
+    def elsewhere(self, call: Call) -> Slow:
+        """How code that runs here makes a call of a module in another instance."""
+        remote = RemoteCall(call, self._group(call.contract.module), self._recorder, strict=self._strict)
+        return RemoteStream(remote).open if call.contract.streams else remote.run
 
     def _reaches_only_local(self, module: str, seen: set[str]) -> bool:
         """Whether nothing that runs in a call of this module can leave the process."""

@@ -29,6 +29,7 @@ LEASE_S = 15.0
 PATIENCE_S = 30.0
 """How long a statement is tried again while the server is away, as it is when it starts again."""
 _AGAIN_S = 0.1
+_REFUSALS = (driver.PostgresError, driver.InterfaceError, driver.InternalClientError, OSError, DatabaseUnavailable)
 _LOCK = 0x72616D65_74000003
 
 _TABLES = """
@@ -159,7 +160,11 @@ class ControlSchema:
 
     async def forget_system(self) -> None:
         """It was stopped as a whole."""
-        await self._fetch("DELETE FROM ramet.system")
+        await self._fenced(
+            "WITH mine AS (SELECT fence FROM ramet.lease WHERE fence = $1 FOR SHARE),"
+            " gone AS (DELETE FROM ramet.system USING mine)"
+            " SELECT 1 FROM mine"
+        )
 
     # Plans
 
@@ -233,8 +238,10 @@ class ControlSchema:
                 try:
                     connection = await self._connected()
                     return await connection.fetch(statement, *parameters)
-                except (driver.PostgresError, driver.InterfaceError, OSError, DatabaseUnavailable) as raised:
-                    error = refusals.ours(raised)
+                except _REFUSALS as raised:
+                    # One statement at a time: a driver whose state does not fit has lost its connection and not yet said so.
+                    is_closed = isinstance(raised, driver.InternalClientError)
+                    error = refusals.ours(raised, is_closed=is_closed)
                     if not isinstance(error, DatabaseUnavailable) or asyncio.get_running_loop().time() > deadline:
                         raise error from raised
                     if self._connection is not None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import http.client
 import io
+import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +99,12 @@ class Admin:
             )
             for name in names
         }
+
+    async def ejected(self) -> dict[str, int]:
+        """Instances that outlier detection keeps out now, by name of the cluster."""
+        suffix = ".outlier_detection.ejections_active"
+        values = await self.stats(f"^cluster\\..*{re.escape(suffix)}$")
+        return {name.removeprefix("cluster.").removesuffix(suffix): int(value) for name, value in values.items()}
 
     async def open_connections(self) -> tuple[int, int]:
         """Connections of clients, and requests under way on them."""

@@ -11,6 +11,10 @@ from ramet.model.shapes import Shape, signature_of
 
 Descriptor = dict[str, Any]
 
+NOT_SENT = "the reader requires it, the writer does not send it"
+MAY_BE_ABSENT = "the reader requires it, the writer may leave it out"
+"""Reasons of a Difference that have a way out of their own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -130,9 +134,9 @@ class _Comparison:
             path = f"{at}.{field['name']}"
             if field["name"] not in written:
                 if field["required"]:
-                    found.append(Difference(path, "the reader requires it, the writer does not send it"))
+                    found.append(Difference(path, NOT_SENT))
             elif field["required"] and not written[field["name"]]["required"] and _may_be_absent(writer):
-                found.append(Difference(path, "the reader requires it, the writer may leave it out"))
+                found.append(Difference(path, MAY_BE_ABSENT))
             else:
                 found += self.compare(field["type"], written[field["name"]]["type"], path, below_r, below_w)
         if reader.get("closed"):

@@ -5,6 +5,8 @@
     [http]                          prefix = "/api", problems = "conduit.http:render", cors = ["*"]
     [settings]                      any field of ramet.settings.Settings
     [objectives.NAME]               route, latency, target
+    [check]                         layers = ["feed", "articles | social", "accounts"]
+    [check.public]                  MODULE = [names of its face]
     [gates]                         any field of ramet.model.gates.policy.Policy
     [topology.NAME.services]        SERVICE = { modules = [...], instances = N or "N..M", target = {...}, memory = "512MB" }
     [topology.NAME.databases]       MODULE = { shards = N, replicas = N }
@@ -55,6 +57,15 @@ class Objective:
 
 
 @dataclass(frozen=True, slots=True)
+class Boundaries:
+    """What `ramet check` holds modules to beside their `uses`. layers: rows of modules, the highest first; each may import those
+    of the rows below. public: module -> names of its face that others may import; a module that is not in it offers all."""
+
+    layers: tuple[tuple[str, ...], ...] = ()
+    public: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
     """modules: name -> import path of its package. version: of the user's code; shown in metrics. settings: as written in the
     file."""
@@ -73,6 +84,7 @@ class Application:
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     objectives: Mapping[str, Objective] = field(default_factory=dict[str, Objective])
     lines: Mapping[tuple[str, ...], int] = field(default_factory=dict[tuple[str, ...], int])
+    boundaries: Boundaries = Boundaries()
     gates: Policy = field(default_factory=lambda: Policy(bake_s=reading.CANARY_BAKE_S))
     """bake_s: of a canary, at each weight."""
     inseparable: tuple[tuple[str, ...], ...] = ()
@@ -118,6 +130,7 @@ def parse(text: str, *, file: str = "ramet.toml") -> Application:
     http.done()
     settings = root.table("settings")
     objectives = {key: _objective(key, table) for key, table in root.table("objectives").tables()}
+    boundaries = _boundaries(root.table("check"), list(modules))
     gates = reading.read(root.table("gates"))
     topologies = {key: _topology(key, table, list(modules)) for key, table in root.table("topology").tables()}
     root.done()
@@ -136,6 +149,7 @@ def parse(text: str, *, file: str = "ramet.toml") -> Application:
         settings.values,
         objectives,
         root.lines,
+        boundaries,
         gates,
         inseparable,
     )
@@ -199,6 +213,28 @@ def _objective(name: str, table: Reader) -> Objective:
             table.fault("latency", str(error))
     table.done()
     return Objective(name, route, target, latency_s)
+
+
+def _boundaries(table: Reader, known: list[str]) -> Boundaries:
+    rows: list[tuple[str, ...]] = []
+    named: set[str] = set()
+    for text in table.texts("layers"):
+        row = tuple(part.strip() for part in text.split("|"))
+        for name in row:
+            if name not in known:
+                table.unknown("layers", name, known, what="module of the application")
+            elif name in named:
+                table.fault("layers", f"{name!r} is in the layers twice", hint="a module stands in one row")
+            named.add(name)
+        rows.append(row)
+    public: dict[str, tuple[str, ...]] = {}
+    names = table.table("public")
+    for key in names.values:
+        public[key] = tuple(names.texts(key))
+        if key not in known:
+            names.unknown(key, key, known, what="module of the application")
+    table.done()
+    return Boundaries(tuple(rows), public)
 
 
 def _topology(name: str, table: Reader, known: list[str]) -> Topology:

@@ -42,6 +42,11 @@ def wanted_of(
     keep_s: float = KEEP_S,
 ) -> Wanted:
     """version: that is to run. missing: migrations of it. Raises PlanImpossible for a module or service that there is not."""
+    asked = [name for name in ("topology", "extract", "absorb", "scale", "roll") if getattr(wish, name)]
+    if len(asked) != 1:
+        raise PlanImpossible(
+            f"a wish is one of topology, extract, absorb, scale and roll; this has {' and '.join(asked) or 'none'}"
+        )
     now = running.services
     title = ""
     databases = {}

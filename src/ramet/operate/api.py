@@ -1,6 +1,7 @@
 """The controller's JSON API, which the command line and the dashboard read: a module as any, on a Unix socket of this user's own.
 
     GET  /system                       what runs, and the newest plan
+    GET  /releases                     the versions of the code that run, as data
     POST /explain   {wish}             the steps, from a dry run; changes nothing
     POST /plans     {wish}             begin; answers with its number
     GET  /plans                        the newest first
@@ -30,6 +31,8 @@ from ramet.model.control import Status
 from ramet.model.explaining import Told
 from ramet.model.parameters import Body, Header
 from ramet.model.planning import Plan
+from ramet.model.release import Release
+from ramet.model.routing import version_of
 from ramet.model.wishes import Wish
 from ramet.module import Module
 from ramet.observe.record import Recorder
@@ -55,17 +58,17 @@ async def serve(controller: Controller, stack: AsyncExitStack, *, port: int | No
     if port is not None:
         doors.append(listen("127.0.0.1", port))
         url = f"http://127.0.0.1:{doors[-1].getsockname()[1]}"
+    door = Door(str(path), token, url)
+    file = controller.folder.root / DOOR
+    file.unlink(missing_ok=True)
+    os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
+    write_whole(file, values.encode_json(door))  # before anyone is answered, so that who has an older token finds this one
+    stack.callback(_forget, file)
     for each in doors:
         ingress = Ingress([_module(controller, token)], Recorder(service="controller"), docs=False, public_metrics=False)
         server = Server(ingress, each)
         await server.serve()
         stack.push_async_callback(server.stop, grace_s=1.0)
-    door = Door(str(path), token, url)
-    file = controller.folder.root / DOOR
-    file.unlink(missing_ok=True)
-    os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
-    write_whole(file, values.encode_json(door))
-    stack.callback(_forget, file)
     return door
 
 
@@ -85,6 +88,12 @@ def _module(controller: Controller, token: str) -> Module:  # noqa: C901  (a lis
     async def system(authorization: Token = "") -> SystemState:
         check(authorization)
         return await _system(controller)
+
+    @module.get("/releases", raises=refusals)
+    async def releases(authorization: Token = "") -> list[Release]:
+        check(authorization)
+        world = controller.world
+        return [world.releases[version] for version in sorted({version_of(place) for place in world.system.places})]
 
     @module.post("/explain", raises=refusals, deadline=120.0)
     async def explain(wish: Annotated[Wish, Body()], authorization: Token = "") -> Told:

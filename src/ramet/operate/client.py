@@ -5,8 +5,9 @@ import socket
 from typing import Any, TypeVar
 
 from ramet.errors import CallError, ConfigError, JournalUnreadable, PlanBusy, PlanError, PlanImpossible, RametError, Unavailable
-from ramet.model.commands import Began, Door, PlanProgress, PlanState, Refused, SystemState
+from ramet.model.commands import Began, Door, PlanProgress, PlanState, Refused, SystemState, Unauthorized
 from ramet.model.explaining import Told
+from ramet.model.release import Release
 from ramet.model.wishes import Wish
 from ramet.operate.folder import Folder
 from ramet.wire import values
@@ -39,6 +40,10 @@ class Client:
     def system(self) -> SystemState:
         return self._ask("GET", "/system", SystemState)
 
+    def releases(self) -> list[Release]:
+        """The versions of the code that run."""
+        return self._ask("GET", "/releases", list[Release])
+
     def explain(self, wish: Wish) -> Told:
         return self._ask("POST", "/explain", Told, wish)
 
@@ -70,19 +75,24 @@ class Client:
 
     def _ask(self, method: str, path: str, answer: type[T], body: Any = None) -> T:
         door = self._door()
+        status, data = self._send(door, method, path, body)
+        if status == Unauthorized.status and (newer := self._door()) != door:  # another controller has taken over meanwhile
+            status, data = self._send(newer, method, path, body)
+        if status >= 400:
+            raise _refusal(status, data)
+        return values.decode_json_as(data or b"null", answer)
+
+    def _send(self, door: Door, method: str, path: str, body: Any) -> tuple[int, bytes]:
         connection = _UnixConnection(door.socket)
         headers = {"authorization": f"Bearer {door.token}", "content-type": "application/json"}
         try:
             connection.request(method, path, values.encode_json(body) if body is not None else b"", headers)
             response = connection.getresponse()
-            data = response.read()
+            return response.status, response.read()
         except (OSError, http.client.HTTPException) as error:
             raise _nobody(f"the controller does not answer ({error})") from error
         finally:
             connection.close()
-        if response.status >= 400:
-            raise _refusal(response.status, data)
-        return values.decode_json_as(data or b"null", answer)
 
 
 def _nobody(why: str) -> CallError:

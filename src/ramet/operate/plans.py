@@ -11,7 +11,7 @@ from ramet.model.steps import AnyStep
 from ramet.model.system import System
 from ramet.operate.gates import Gates
 from ramet.operate.live import LiveWorld
-from ramet.operate.runner import BACKWARD, ENDED, WHOLE_PLAN, Runner, State, taken_by
+from ramet.operate.runner import ENDED, WHOLE_PLAN, Runner, State, left_by
 from ramet.operate.world import RecordingWorld
 from ramet.wire import values
 
@@ -92,10 +92,11 @@ class Plans:
         *,
         taken: int = 0,
         state: State = State.RUNNING,
+        why: str = "",
     ) -> None:
         self.current = plan
         self._gates.begin(plan)
-        self._runner = Runner(steps, self._world, journal, taken=taken, state=state, report=self._report)
+        self._runner = Runner(steps, self._world, journal, taken=taken, state=state, why=why, report=self._report)
         if state not in {State.PAUSED, State.STUCK}:
             self._task = asyncio.create_task(self._run(self._runner), name=f"plan {plan}")
 
@@ -121,13 +122,10 @@ class Plans:
                 f"plan {row.id}, {row.title}, cannot be read: {error}", hint="finish it with the version of Ramet that made it"
             ) from error
         entries = await self._schema.entries(row.id)
-        events = [(each.step, each.event) for each in entries if each.step != WHOLE_PLAN]
-        taken, state = taken_by(events), State(row.state)
-        if state is State.RUNNING and events and events[-1][1] in BACKWARD:
-            state = State.UNDOING  # it died between the step's failure and the plan's
+        taken, state, why = left_by(State(row.state), row.why, [(each.step, each.event, each.detail) for each in entries])
         journal = PlanJournal(self._schema, row.id, max((each.entry for each in entries), default=-1) + 1)
         self._report(f"taking up plan {row.id}, {row.title}: {row.state}, {taken} of {len(made.steps)} steps taken")
-        self._go(row.id, made.steps, journal, taken=taken, state=state)
+        self._go(row.id, made.steps, journal, taken=taken, state=state, why=why)
 
     async def forget(self, why: str) -> None:
         """Nothing of a plan that is under way is left to be taken: the whole system was stopped."""

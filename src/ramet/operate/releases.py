@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ def python_of(folder: Path) -> str:
     return str(own) if own.exists() else sys.executable
 
 
-async def look(folder: Path, taken: Collection[str]) -> Release:
-    """The release in a folder. taken: labels of versions that are known already; one that has the same gets a number.
+async def look(folder: Path, taken: Collection[str], *, path: Iterable[Path] = ()) -> Release:
+    """The release in a folder. taken: labels of versions that are known already; one that has the same gets a number. path: where
+    its packages are too, beside the folder.
 
     Raises PlanImpossible where there is none, or it does not import: nothing was touched.
     """
@@ -36,7 +37,11 @@ async def look(folder: Path, taken: Collection[str]) -> Release:
             python,
             *("-m", "ramet.process.describe", str(file), str(out)),
             cwd=file.parent,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            env={
+                **os.environ,
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "PYTHONPATH": os.pathsep.join([*map(str, path), *filter(None, [os.environ.get("PYTHONPATH")])]),
+            },
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
@@ -63,9 +68,7 @@ def _file_in(folder: Path) -> Path:
 def _refused(out: Path, printed: bytes, file: Path) -> PlanImpossible:
     said: dict[str, Any] = values.decode_json_as(out.read_bytes(), dict[str, Any]) if out.exists() else {}
     reason = said.get("error") or printed.decode(errors="replace").strip()[-2000:] or "its process ended without a word"
-    return PlanImpossible(
-        f"the new version cannot run: {reason}", where=said.get("where") or str(file), hint=said.get("hint") or "nothing moved"
-    )
+    return PlanImpossible(f"this version cannot run: {reason}", where=said.get("where") or str(file), hint=said.get("hint"))
 
 
 def label(version: str, taken: Collection[str]) -> str:

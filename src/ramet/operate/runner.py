@@ -83,7 +83,7 @@ class Journal(Protocol):
 
 
 class Runner:
-    """One plan. taken: how many of its steps are done, by the journal. state: as it was left; RUNNING for a new one."""
+    """One plan. taken: how many of its steps are done, by the journal. state, why: as it was left; RUNNING for a new one."""
 
     def __init__(
         self,
@@ -93,12 +93,13 @@ class Runner:
         *,
         taken: int = 0,
         state: State = State.RUNNING,
+        why: str = "",
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.steps = steps
         self.taken = taken
         self.state = state
-        self.why = ""
+        self.why = why
         self._world = world
         self._journal = journal
         self._report = report
@@ -118,6 +119,8 @@ class Runner:
 
     async def run(self) -> State:
         """Go on until the plan is over or waits for a person. Raises what the journal raises: then nothing more is done."""
+        if self.state is State.STUCK:
+            self.taken -= 1  # the step that could not be taken back is neither there nor gone: it is taken again
         if self.state in {State.PAUSED, State.STUCK}:
             self.state = State.RUNNING
         if self.state is State.RUNNING:
@@ -138,9 +141,10 @@ class Runner:
             self._report(step.describe())
             try:
                 said: str | None = await _TAKEN[type(step)].apply(step, self._world)
-            except GateHeld as held:
+            except GateHeld as held:  # it has not said yes, so it is asked again when the plan goes on
+                wanted, self._wants = self._wants, None
                 await self._journal.write(number, Event.HELD, held.message)
-                await self._mark(State.PAUSED, held.message)
+                await self._mark(wanted or State.PAUSED, held.message)
                 return
             except PlanBusy:
                 raise  # another controller has taken over; it has the say
@@ -156,6 +160,7 @@ class Runner:
         logger.warning("plan.failed", extra={"step": number, "reason": why}, exc_info=not isinstance(error, RametError))
         await self._journal.write(number, Event.FAILED, _words(error))
         self.taken = number + 1  # it may be half done, so it is taken back too
+        self._wants = None  # whoever asked for a pause gets more than that
         await self._mark(State.UNDOING, why)
 
     async def _backward(self) -> None:
@@ -191,6 +196,16 @@ def taken_by(entries: Sequence[tuple[int, str]]) -> int:
     for step, event in entries:
         if event in {Event.DONE, Event.FAILED, Event.UNDOING}:
             taken = step + 1
-        elif event == Event.UNDONE:
+        elif event in {Event.BEGUN, Event.UNDONE}:
             taken = step
     return taken
+
+
+def left_by(state: State, why: str, entries: Sequence[tuple[int, str, str]]) -> tuple[int, State, str]:
+    """(taken, state, why) with which to go on, from the state and reason that were marked, and (step, event, detail) in order."""
+    steps = [each for each in entries if each[0] != WHOLE_PLAN]
+    taken = taken_by([(step, event) for step, event, _ in steps])
+    if state is State.RUNNING and steps and steps[-1][1] in BACKWARD:  # it died between the step's failure and the plan's
+        _, event, detail = steps[-1]
+        return taken, State.UNDOING, f"step {taken}: {detail}" if event == Event.FAILED else why
+    return taken, state, why

@@ -25,8 +25,8 @@ class SlowLimits:
 
 @dataclass(slots=True)
 class Reader:
-    """Turns readings of counters, which only grow, into what came since the one before. An instance that started again begins
-    at 0, and so does one that is seen for the first time: what it did before its first reading is not this gate's."""
+    """Turns readings of counters, which only grow, into what came since the one before. An instance that started again began
+    at 0. Of one that is read for the first time nothing counts yet: what it did before is not this gate's."""
 
     modules: Sequence[str]
     _last: dict[str, Counters] = field(default_factory=dict[str, Counters])
@@ -44,8 +44,10 @@ class Reader:
         for name in instances:
             if (now := readings.get(name)) is None:
                 continue
-            last = self._last.get(name)
-            if last is None or last.started != now.started:
+            last, self._last[name] = self._last.get(name), now
+            if last is None:
+                continue
+            if last.started != now.started:
                 last = Counters(now.started, {})
             for module in self.modules:
                 more = _since(last.modules.get(module), now.modules.get(module))
@@ -55,7 +57,6 @@ class Reader:
                 total += Side(more.requests, min(sum(errors.values()), more.requests), min(slow, more.requests))
                 for error, count in errors.items():
                     raised[error] = raised.get(error, 0) + count
-            self._last[name] = now
         return Side(total.requests, total.errors, total.slow, raised)
 
 

@@ -67,6 +67,6 @@ class _Tally:
             for index, each in enumerate(cell.counts):
                 self.http[index] += each
         if (status := series.labels["status"]) >= "500" and number:
-            raised = {error: sum(cell.counts) for error, cell in series.cells.items()}
+            raised = {error or status: sum(cell.counts) for error, cell in series.cells.items() if any(cell.counts)}
             for error, each in raised.items():
-                self.errors[error or status] = self.errors.get(error or status, 0) + each
+                self.errors[error] = self.errors.get(error, 0) + each

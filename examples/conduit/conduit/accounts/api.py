@@ -192,7 +192,7 @@ def _taken(error: UniqueViolation) -> Taken:
     return Taken("email" if error.constraint == "users_email" else "username")
 
 
-_keys: dict[str, str] = {}
+_keys: dict[str, str] = {}  # ramet: allow RM705 because a key never changes, so each instance may have read it by itself
 """`private` and `public`, once this process has needed them. They never change."""
 
 
