@@ -275,6 +275,14 @@ def test_a_service_with_a_range_starts_at_its_lower_end_and_has_limits() -> None
     assert (services["b"].limits, services["b"].memory_bytes) == (None, None)
 
 
+def test_a_limit_of_memory_is_the_largest_of_its_services_name() -> None:
+    """Between two topologies both may run."""
+    services = [f'[topology.{name}.services]\nweb = {{modules = ["*"]{memory}}}\n' for name, memory in
+                [("a", ', memory = "2GB"'), ("b", ', memory = "1GB"'), ("c", "")]]  # fmt: skip
+    assert parse(APP + "".join(services)).memory_limits == {"web": 2**31}
+    assert parse(APP).memory_limits == {}
+
+
 def test_gates_are_the_policy_with_what_the_file_says() -> None:
     """Durations as people write them; a canary has a minute where nothing is said."""
     assert parse(APP).gates == Policy(bake_s=60.0)

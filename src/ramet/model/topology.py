@@ -95,6 +95,15 @@ class Application:
         """The one that is used where none is named: the first in the file."""
         return next(iter(self.topologies.values()))
 
+    @property
+    def memory_limits(self) -> dict[str, int]:
+        """Service -> bytes. The largest of a name that is in many topologies: between two of them both may run."""
+        found: dict[str, int] = {}
+        for each in (one for topology in self.topologies.values() for one in topology.services.values()):
+            if each.memory_bytes is not None:
+                found[each.name] = max(each.memory_bytes, found.get(each.name, 0))
+        return found
+
 
 def parse(text: str, *, file: str = "ramet.toml") -> Application:
     """Read `ramet.toml`. Raises ConfigError with file and line; every mistake of the file is in it, not only the first."""

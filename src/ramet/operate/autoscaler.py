@@ -8,11 +8,11 @@ While a plan is under way, whoever began it, nothing is measured: half-started i
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import NamedTuple
 
 from ramet.errors import ConfigError, PlanBusy, RametError
 from ramet.model.autoscale import ENOUGH, Limits, Measured, Watched, decide
-from ramet.model.control import Counters, Status
+from ramet.model.control import Counters
+from ramet.model.measuring import Reading, measure
 from ramet.model.system import Deployed
 from ramet.model.wishes import Wish
 from ramet.operate.keeper import Keeper
@@ -23,16 +23,6 @@ from ramet.process import control
 logger = logging.getLogger("ramet.operate")
 
 TICK_S = 1.0
-OWN = 1
-"""The question itself is a call in flight while it is answered."""
-
-
-class Reading(NamedTuple):
-    """What an instance said. at_s: on the clock of the event loop."""
-
-    at_s: float
-    status: Status
-    served: int
 
 
 class Autoscaler:
@@ -115,56 +105,22 @@ class Autoscaler:
             self._report(text)
 
     async def _measure(self, service: Deployed) -> Measured:
-        """Means over all of its instances; missing where one of them cannot be counted in."""
         names = [each.instance for each in self._world.system.at(service.place)]
-        keepers = self._world.keepers_of(names)
-        last = {name: self._readings.pop(name, None) for name in names}
-        answers = await asyncio.gather(*(_read(keeper) for keeper in keepers))
-        at_s = asyncio.get_running_loop().time()
-        found: list[Measured] = []
-        missing = "" if len(keepers) == len(names) else "not all of its instances are there"
-        for name, reading in zip(names, answers, strict=False):
+        answers = await asyncio.gather(*(_read(self._world.keepers.get(name)) for name in names))
+        now = dict(zip(names, answers, strict=True))
+        measured = measure(asyncio.get_running_loop().time(), self._readings, now)
+        for name, reading in now.items():
             if isinstance(reading, str):
-                missing = f"{name} {reading}"
-                continue
-            self._readings[name] = reading
-            before = last[name]
-            if before is None or before.status.started != reading.status.started:
-                missing = missing or f"{name} was not measured before"
-                continue
-            found.append(_since(before, reading))
-        count = len(names)
-        if missing:
-            return Measured(at_s=at_s, instances=count, missing=missing)
-        return Measured(
-            at_s=at_s,
-            instances=count,
-            cpu=sum(each.cpu for each in found) / count,
-            in_flight=sum(each.in_flight for each in found) / count,
-            queue_wait_s=sum(each.queue_wait_s for each in found) / count,
-        )
+                self._readings.pop(name, None)
+            else:
+                self._readings[name] = reading
+        return measured
 
 
-def _since(before: Reading, now: Reading) -> Measured:
-    """One instance between two readings.
-
-    queue_wait_s: the lag of its event loop, and what Little's law says of the work that waits: so much of it, divided by what was
-    served in a second. Where nothing was served it has waited for the whole time.
-    """
-    elapsed_s = max(now.at_s - before.at_s, 1e-3)
-    per_s = max(now.served - before.served, 1) / elapsed_s
-    status = now.status
-    return Measured(
-        at_s=now.at_s,
-        instances=1,
-        cpu=max(status.cpu_s - before.status.cpu_s, 0.0) / elapsed_s,
-        in_flight=max(status.calls_in_flight + status.requests_in_flight - OWN, 0),
-        queue_wait_s=status.lag_s + status.waiting / per_s,
-    )
-
-
-async def _read(keeper: Keeper) -> Reading | str:
+async def _read(keeper: Keeper | None) -> Reading | str:
     """Or why it cannot be counted in."""
+    if keeper is None:
+        return "is not there"
     clock = asyncio.get_running_loop().time
     try:
         counters: Counters = await keeper.call(control.counters)

@@ -183,12 +183,7 @@ class Controller:
         gates = Gates(
             self.folder.root / "gates",
             self.application.gates,
-            memory_limits={
-                name: each.memory_bytes
-                for topology in self.application.topologies.values()
-                for name, each in topology.services.items()
-                if each.memory_bytes is not None
-            },
+            memory_limits=self.application.memory_limits,
             promised_s=min((each.latency_s for each in self.application.objectives.values() if each.latency_s), default=None),
             is_asked=lambda: self._plans is not None and self._plans.is_asked,
         )
