@@ -79,6 +79,15 @@ async def _alone(conduit: Conduit, url: str) -> None:
     assert await asyncio.to_thread(conduit.up, "seed") == url, "the next controller has taken over what runs"
 
 
+def over_goal(report: LoadReport) -> list[str]:
+    """Phases whose p99 was over three times what it was before: told, since other load on the machine does that too."""
+    return [
+        f"{phase.name}: p99 {phase.p99_before_ms:.1f} ms before, {phase.p99_during_ms:.1f} ms during (goal: 3 times)"
+        for phase in report.phases
+        if phase.p99_before_ms and phase.p99_during_ms and phase.p99_during_ms > 3 * phase.p99_before_ms
+    ]
+
+
 def judge(report: LoadReport) -> list[str]:
     """What must not have been. Of the broken canary fewer than 1 % of all requests may have failed."""
     wrong: list[str] = []
@@ -86,10 +95,6 @@ def judge(report: LoadReport) -> list[str]:
         may_fail = 0.01 * phase.requests if phase.name == "broken canary" else 0
         if phase.failed > may_fail or phase.twice or phase.lost or phase.stale or phase.unexpected:
             wrong.append(f"{phase.name}: {phase.failed} failed, {phase.twice} twice, {phase.lost} lost, {phase.stale} stale")
-        if phase.p99_before_ms and phase.p99_during_ms and phase.p99_during_ms > 3 * phase.p99_before_ms:
-            wrong.append(
-                f"{phase.name}: p99 {phase.p99_before_ms:.1f} ms before, {phase.p99_during_ms:.1f} ms during (goal: 3 times)"
-            )
     between = report.total.failed - sum(phase.failed for phase in report.phases)
     if between:
         wrong.append(f"{between} requests failed between the phases")
@@ -113,9 +118,11 @@ def main() -> int:
     arguments = parser.parse_args()
     report, wrong = asyncio.run(drill(arguments.rate, arguments.runs))
     wrong += judge(report)
-    RESULT.write_text(json.dumps({"rate": arguments.rate, **report.as_dict(), "wrong": wrong}, indent=2) + "\n")
+    over = over_goal(report)
+    result = {"rate": arguments.rate, **report.as_dict(), "wrong": wrong, "over_goal": over}
+    RESULT.write_text(json.dumps(result, indent=2) + "\n")
     sys.stdout.write(f"{history.table([*report.phases, report.total])}\n")
-    for text in wrong:
+    for text in (*wrong, *over):
         sys.stdout.write(f"{text}\n")
     sys.stdout.write(f"{'FAILED' if wrong else 'passed'}; see {RESULT.relative_to(REPOSITORY)}\n")
     return bool(wrong)
