@@ -1,0 +1,1 @@
+"""What has moved: what readers suggest to buy, with a database of its own."""

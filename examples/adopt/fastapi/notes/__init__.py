@@ -1,0 +1,1 @@
+"""What has moved: the notes of tickets, with a database of their own."""
