@@ -31,6 +31,17 @@ def test_a_module_that_is_not_there_is_refused(verb: list[str], shop: Command) -
     assert not (shop.folder / ".ramet").exists()
 
 
+def test_a_module_without_a_database_gets_no_migration(shop: Command) -> None:
+    """Nothing would run it. The hint is the line that gives the module one."""
+    face = shop.folder / "shop/front/api.py"
+    face.write_text('from ramet import Module\n\nmodule = Module("front")\n')
+    done = shop.run("migrate", "new", "front", "x")
+    assert done.returncode == 2
+    assert "the module `front` has no database" in done.stderr
+    assert "hint: db = module.database() in shop.front.api" in done.stderr
+    assert not (shop.folder / "shop/front/migrations").exists()
+
+
 def test_status_ends_with_1_until_up_has_run(shop: Command) -> None:
     """For a deployment that asks first; `up` says what it did, and does it once. No fleet has to run."""
     done = shop.run("migrate", "status")

@@ -142,6 +142,7 @@ def test_what_is_not_understood_ends_with_2(arguments: list[str], hint: str, cap
         ["status"],
         ["logs"],
         ["config"],
+        ["docs"],
         ["call", "a.b"],
         ["shell"],
         ["routes"],

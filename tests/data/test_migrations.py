@@ -73,6 +73,20 @@ def test_what_is_missing_is_applied_in_order_and_once(server: Server, module: Mo
     asyncio.run(main())
 
 
+def test_a_migration_without_a_statement_is_refused(module: Module) -> None:
+    """It would count as applied, and what is written into it afterwards would never run. Those before it wait with it."""
+
+    async def main() -> None:
+        module.migration("a", "CREATE TABLE t (x int)")
+        module.migration("b", "\n        ")
+        with pytest.raises(errors.MigrationFailed, match=r"b \(message b\) has no statement yet") as caught:
+            await module.up()
+        assert caught.value.where == str(module.folder / "versions/b.py")
+        assert (await module.status()).current == ()
+
+    asyncio.run(main())
+
+
 def test_a_migration_that_fails_half_way_leaves_the_one_before(server: Server, module: Module) -> None:
     async def main() -> None:
         module.migration("a", "CREATE TABLE t (x int)")

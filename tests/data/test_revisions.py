@@ -31,6 +31,17 @@ def test_new_migrations_follow_each_other(tmp_path: Path) -> None:
     compile(second.read_text(), str(second), "exec")
 
 
+def test_a_new_migration_is_blank_until_something_is_written_into_it(tmp_path: Path) -> None:
+    """A blank one is refused by `up`; what a user wrote is never taken for one, whatever its shape."""
+    made = revisions.new(tmp_path, "Create articles", now=NOW)
+    blank = made.read_text()
+    assert revisions.read(tmp_path).revisions[0].is_blank
+    for upgrade in ['op.execute("SELECT 1")', 'op.create_table("t")', "pass", 'op.execute("")\n    op.execute("SELECT 1")']:
+        head, _, rest = blank.partition("def upgrade() -> None:\n")
+        made.write_text(f"{head}def upgrade() -> None:\n    {upgrade}\n\n\ndef downgrade{rest.partition('def downgrade')[2]}")
+        assert not revisions.read(tmp_path).revisions[0].is_blank, upgrade
+
+
 def test_no_migrations_are_a_history_too(tmp_path: Path) -> None:
     assert revisions.read(tmp_path / "nowhere") == History((), None)
 

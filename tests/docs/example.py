@@ -20,7 +20,8 @@ from ramet import Failure, Module
 from ramet.calls.runtime import Calls
 from ramet.settings import Settings
 
-_STEP = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
+STEP = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
+"""(command, what it prints) in a console."""
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
@@ -153,7 +154,7 @@ def blocks(page: str, kind: str) -> Iterator[tuple[str, str, int]]:
 
 def write_files(page: str, folder: Path) -> None:
     """The blocks of a page that are marked `file PATH`."""
-    for kind in ("toml", "python", "ini"):
+    for kind in ("toml", "python"):
         for mark, text, _ in blocks(page, kind):
             if mark.startswith("file "):
                 file = folder / mark.removeprefix("file ")
@@ -163,21 +164,22 @@ def write_files(page: str, folder: Path) -> None:
 
 def steps(page: str) -> list[tuple[str, str]]:
     """(command, what it prints) of a page's consoles, in order."""
-    return [step for mark, text, _ in blocks(page, "console") if mark != "no-run" for step in _STEP.findall(text)]
+    return [step for mark, text, _ in blocks(page, "console") if mark != "no-run" for step in STEP.findall(text)]
 
 
 def follow(command: str, folder: Path, environment: dict[str, str]) -> str:
-    """Run a step as its reader would. Returns what it prints. environment: besides our own, with the commands of ours."""
+    """Run a step as its reader would. Returns what it prints. environment: besides our own, without what pytest has set."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    ours = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
         command,
         shell=True,
         cwd=folder,
-        env={**os.environ, "PATH": path, **environment},
+        env={**ours, "PATH": path, **environment},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     return done.stdout

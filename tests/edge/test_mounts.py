@@ -204,6 +204,19 @@ def test_flask_is_seen_to_be_wsgi_and_runs_below_a_prefix() -> None:
     assert answer.json == {"script": "/old", "path": "/where/bé", "name": "bé", "args": {"x": "1"}, "body": "data", "kind": "k"}
 
 
+def test_the_date_is_the_servers_and_not_the_applications() -> None:
+    """Flask dates each file; the server dates every response, and a proxy joins the two to one that nobody can parse."""
+    app = Flask(__name__)
+
+    @app.get("/dated")
+    def dated() -> tuple[str, dict[str, str]]:
+        return "now", {"Date": "Tue, 24 Nov 2026 15:51:03 GMT", "X-Kept": "yes"}
+
+    answer = ask(mounted(app), "GET", "/old/dated")
+    assert answer.headers["x-kept"] == "yes"
+    assert "date" not in answer.headers
+
+
 def test_django_runs_below_a_prefix() -> None:
     from django.conf import settings
     from django.http import HttpRequest, JsonResponse

@@ -1,281 +1,199 @@
-"""Applications of other frameworks, as their teams have them, taken over: unchanged, then one endpoint moved, then that one extracted."""
+"""Applications that were written without Ramet: mounted as they are, run by `ramet up`, scaled, and a first endpoint moved out, live."""
 
-import asyncio
 import json
 import re
 import shutil
 import subprocess
 import sys
-import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode, urlsplit
+from typing import NamedTuple
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 
-from ramet.testing.http import Answer, request
+from tests.examples.test_conduit import run_tests
 from tests.operate.app import Command
 
-EXAMPLES = Path(__file__).parents[2] / "examples" / "adopt"
-pytestmark = pytest.mark.timeout(100)
+ADOPT = Path(__file__).parents[2] / "examples" / "adopt"
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+pytestmark = pytest.mark.timeout(150)
 
 
-@dataclass(frozen=True)
-class Adopted:
-    """own_tests: how its team runs them. tables: what its team runs before a start. use: what its users do, through the front door.
-
-    moved, path: the module that an endpoint has moved to, and the endpoint. make: a body that creates one more of what it lists.
-    stays: a request to the same path that has not moved. mount: the route label of all that has not moved. page: one of those paths.
-    says: a line that the application itself logs meanwhile.
-    """
+class Case(NamedTuple):
+    """page: what its own middleware, its database and, where it has templates, its own URL make of `/{things}/1`."""
 
     name: str
-    own_tests: tuple[str, ...]
-    use: "Callable[[Visitor], None]"
-    moved: str
-    path: str
-    make: Any
-    count: Callable[[Any], int]
-    stays: tuple[str, int]
-    mount: str
+    things: str
+    content_type: str
+    body: bytes
+    header: str
     page: str
-    says: str
-    tables: tuple[str, ...] = ()
+    static: str
+    module: str
+    moved: str
+    answer: dict[str, object]
 
 
-class Visitor:
-    """A client of one address that keeps cookies."""
-
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        assert parts.hostname
-        assert parts.port
-        self.address = (parts.hostname, parts.port)
-        self.cookies: dict[str, str] = {}
-
-    def send(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-        cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        answer = request(self.address, method, path, body, headers={"cookie": cookies, **headers} if cookies else headers)
-        self.cookies |= dict(re.findall(r"(?:^|, )(csrftoken|session)=([^;]+)", answer.headers.get("set-cookie", "")))
-        return answer
-
-    def get(self, path: str) -> str:
-        answer = self.send("GET", path)
-        assert answer.status == 200, (path, answer)
-        return answer.body.decode()
-
-    def form(self, path: str, **fields: str) -> Answer:
-        return self.send("POST", path, urlencode(fields).encode(), **{"content-type": "application/x-www-form-urlencoded"})
-
-
-def use_helpdesk(visitor: Visitor) -> None:
-    made = visitor.send("POST", "/tickets", {"subject": "Printer on fire", "customer": "ann"})
-    assert (made.status, made.json["id"]) == (201, 1)
-    assert "x-process-time" in made.headers
-    assert visitor.send("POST", "/tickets", {"subject": "x"}).status == 422
-    assert json.loads(visitor.get("/tickets"))[0]["subject"] == "Printer on fire"
-    assert "/tickets/{ticket_id}/close" in json.loads(visitor.get("/api/openapi.json"))["paths"]
-
-
-def use_library(visitor: Visitor) -> None:
-    page = visitor.get("/")
-    token = re.search(r'csrfmiddlewaretoken" value="(\w+)"', page)
-    assert token
-    assert visitor.form("/books/", title="Pando", author="Grant").status == 403
-    added = visitor.form("/books/", title="Pando", author="Grant", csrfmiddlewaretoken=token[1])
-    assert (added.status, added.headers["location"], added.headers["x-catalogue"]) == (302, "/", "5")
-    assert "Pando, Grant" in visitor.get("/")
-    assert "serif" in visitor.get("/static/books/library.css")
-    assert visitor.send("GET", "/admin/").headers["location"] == "/admin/login/?next=/admin/"
-
-
-def use_wiki(visitor: Visitor) -> None:
-    saved = visitor.form("/wiki/pages/aspen", text="One tree.", author="ann")
-    assert (saved.status, saved.headers["location"]) == (302, "/wiki/pages/aspen")
-    page = visitor.get("/wiki/pages/aspen")
-    assert "Saved." in page
-    assert 'fetch("/wiki/api/views/aspen"' in page
-    assert "sans-serif" in visitor.get("/wiki/static/wiki.css")
-    assert 'href="/wiki/pages/aspen"' in visitor.get("/wiki/")
-
-
-PYTEST = ("-m", "pytest", "-pno:asyncio", "-pno:schemathesis")
-ADOPTED = [
-    Adopted(
-        name="fastapi",
-        own_tests=PYTEST,
-        use=use_helpdesk,
-        moved="notes",
-        path="/tickets/1/notes",
-        make={"author": "bob", "text": "water"},
-        count=len,
-        stays=("DELETE", 204),
-        mount="/*",
-        page="/tickets/1",
-        says="ticket 1 opened for ann",
+FORM = "application/x-www-form-urlencoded"
+CASES = [
+    Case(
+        "fastapi",
+        "tickets",
+        "application/json",
+        b'{"text": "site down"}',
+        "x-app-ms",
+        '"priority":"urgent"',
+        "",
+        "triage",
+        "/priority?text=site+down",
+        {"priority": "urgent"},
     ),
-    Adopted(
-        name="django",
-        own_tests=("manage.py", "test"),
-        tables=("manage.py", "migrate", "-v0"),
-        use=use_library,
-        moved="suggestions",
-        path="/api/suggestions/",
-        make={"title": "Aspen"},
-        count=len,
-        stays=("DELETE", 200),
-        mount="/*",
-        page="/",
-        says="book 1 added",
+    Case(
+        "django",
+        "notes",
+        FORM,
+        b"title=Trees&text=clonal",
+        "x-notes",
+        "<p>1 min, {url}/notes/1</p>",
+        "/static/notes.css",
+        "reading",
+        "/reading-time?text=a+b",
+        {"minutes": 1},
     ),
-    Adopted(
-        name="flask",
-        own_tests=PYTEST,
-        use=use_wiki,
-        moved="views",
-        path="/wiki/api/views/aspen",
-        make=None,
-        count=lambda views: views["views"],
-        stays=("DELETE", 200),
-        mount="/wiki/*",
-        page="/wiki/pages/aspen",
-        says="page aspen saved by ann",
+    Case(
+        "flask",
+        "orders",
+        FORM,
+        b"item=Kettle&grams=1200",
+        "x-frame-options",
+        "<p>590 cents, {url}/orders/1</p>",
+        "/static/shop.css",
+        "shipping",
+        "/shipping?grams=1200",
+        {"cents": 590},
     ),
 ]
-every = pytest.mark.parametrize("app", ADOPTED, ids=lambda app: app.name)
 
 
-def copy(app: Adopted, folder: Path, *more: str) -> Path:
-    """Without what a run leaves, and without `more`."""
-    ignored = shutil.ignore_patterns(".ramet", "__pycache__", "*.sqlite", *more)
-    return shutil.copytree(EXAMPLES / app.name, folder / app.name, ignore=ignored)
-
-
-def python(folder: Path, *arguments: str) -> None:
-    done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-
-
-@every
-def test_the_application_knows_nothing_of_ramet_and_runs_alone(app: Adopted, tmp_path: Path) -> None:
-    """Three things were added to its folder: ramet.toml, the module that mounts it, the module that an endpoint moved to."""
-    own = copy(app, tmp_path, "ramet.toml", "legacy", app.moved)
-    files = [path for path in own.rglob("*") if path.is_file()]
-    assert len(files) >= 9
-    assert [str(path) for path in files if "ramet" in path.read_text().lower()] == []
-    python(own, *app.own_tests)
-
-
-@every
-def test_the_module_that_mounts_it_has_ten_lines(app: Adopted) -> None:
-    assert len((EXAMPLES / app.name / "legacy/__init__.py").read_text().splitlines()) <= 10
+@pytest.fixture(params=CASES, ids=lambda case: case.name)
+def case(request: pytest.FixtureRequest) -> Case:
+    return request.param
 
 
 @pytest.fixture
-def fleet(app: Adopted, tmp_path: Path) -> Iterator[Command]:
-    command = Command(copy(app, tmp_path))
-    if app.tables:
-        python(command.folder, *app.tables)
+def command(case: Case, tmp_path: Path) -> Iterator[Command]:
+    """A copy; nothing of it runs afterwards."""
+    ignored = shutil.ignore_patterns(".ramet", "__pycache__", "*.db", "*.sqlite3")
+    shutil.copytree(ADOPT / case.name, tmp_path, dirs_exist_ok=True, ignore=ignored)
+    command = Command(tmp_path)
     yield command
     command.clean()
 
 
-def lines(fleet: Command) -> list[dict[str, Any]]:
-    """Of the logs of all instances."""
-    return [json.loads(line) for log in fleet.folder.glob(".ramet/instances/*/log") for line in log.read_text().splitlines()]
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    text: str
 
 
-def wait_line(fleet: Command, trace: str) -> dict[str, Any]:
-    """The canonical line of a request. It is written once the request is over, which its client does not wait for."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        for line in lines(fleet):
-            if (line["event"], line["trace_id"]) == ("request", trace):
-                return line
-    raise AssertionError(f"no request with the trace {trace}")
-
-
-def instances(fleet: Command) -> dict[str, Visitor]:
-    """Each at its own address, past Envoy."""
-    found = json.loads((fleet.folder / ".ramet/fleet.json").read_text())["instances"]
-    return {each["name"]: Visitor(f"http://{each['http']}") for each in found}
-
-
-def measured(visitor: Visitor) -> set[tuple[str, str]]:
-    """(method, route) of which there are requests."""
-    return set(
-        re.findall(r'http_server_request_duration_seconds_count{.*method="(\w+)",route="([^"]+)"', visitor.get("/metrics"))
-    )
-
-
-def check_telling(app: Adopted, fleet: Command) -> None:
-    """Health, a canonical line with a trace id for each request, also where the application set up `logging` itself, metrics."""
-    [(_, main)] = instances(fleet).items()
-    assert main.get("/livez") == "ok\n"
-    assert main.get("/readyz") == "ready\n"
-    trace = "0af7651916cd43dd8448eb211c80319c"
-    assert main.send("GET", app.page, traceparent=f"00-{trace}-b7ad6b7169203331-01").status == 200
-    line = wait_line(fleet, trace)
-    assert (line["event"], line["module"], line["path"], line["status"]) == ("request", "legacy", app.page, 200)
-    [own] = [line for line in lines(fleet) if line["event"] == app.says]
-    assert wait_line(fleet, own["trace_id"])["module"] == "legacy"
-    assert {("GET", app.mount), ("POST", app.mount)} <= measured(main)
-
-
-@asynccontextmanager
-async def load(app: Adopted, url: str) -> AsyncIterator[Counter[int]]:
-    """A page of the application and its moved endpoint, by two clients, while the body runs. Yields how many were made."""
-    stop, statuses, made = asyncio.Event(), Counter[int](), Counter[int]()
-
-    async def client() -> None:
-        visitor = Visitor(url)
-        while not stop.is_set():
-            for method, path, body in (("POST", app.path, app.make), ("GET", app.path, None), ("GET", app.page, None)):
-                answer = await asyncio.to_thread(visitor.send, method, path, body)
-                statuses[answer.status] += 1
-                made[answer.status] += method == "POST"
-            await asyncio.sleep(0.02)  # think time: the cores are needed for what is tested
-
-    clients = [asyncio.create_task(client()) for _ in range(2)]
+def ask(url: str, body: bytes | None = None, **headers: str) -> Answer:
+    """With redirects, as a browser follows them."""
     try:
-        yield made
+        with urlopen(Request(url, body, {name.replace("_", "-"): value for name, value in headers.items()}), timeout=10) as got:
+            return Answer(got.status, {name.lower(): value for name, value in got.headers.items()}, got.read().decode())
+    except HTTPError as error:
+        with error:
+            return Answer(error.code, {}, error.read().decode())
+
+
+def manage(folder: Path, *arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def while_asked(url: str, act: Callable[[], str]) -> list[Answer]:
+    """What is answered, without a pause, while something is done."""
+    answers: list[Answer] = []
+    is_done = threading.Event()
+
+    def client() -> None:
+        while not is_done.is_set():
+            answers.append(ask(url))
+
+    thread = threading.Thread(target=client)
+    thread.start()
+    try:
+        act()
     finally:
-        stop.set()
-        await asyncio.gather(*clients)
-    assert set(statuses) <= {200, 201}, statuses
+        is_done.set()
+        thread.join()
+    return answers
 
 
-@every
-def test_it_is_started_scaled_and_a_moved_endpoint_is_extracted_under_load(app: Adopted, fleet: Command) -> None:
-    """What has moved wins over the mount, method by method, in one process and in two; nothing fails or is lost on the way."""
-    url = fleet.up("seed")
-    visitor = Visitor(url)
-    app.use(visitor)
-    check_telling(app, fleet)
+def test_the_application_says_nothing_of_ramet(case: Case) -> None:
+    """All that is new stands beside it: ramet.toml, the file that mounts it, and the module of the first step."""
+    mentioning = {
+        str(path.relative_to(ADOPT / case.name))
+        for path in (ADOPT / case.name).rglob("*")
+        if path.suffix in {".py", ".toml", ".ini", ".html"} and re.search("ramet", path.read_text(), re.I)
+    }
+    mentioning |= {"ramet.toml"}  # by its name
+    assert mentioning == {"ramet.toml", "legacy.py", f"{case.module}.py"}
+    assert len((ADOPT / case.name / "legacy.py").read_text().splitlines()) <= 10
 
-    made = visitor.send("POST", app.path, app.make)
-    assert app.count(visitor.send("GET", app.path).json) == 1, made
 
-    fleet.ok("scale", "main", "2", "--yes")
-    for each in instances(fleet).values():
-        assert each.send("GET", app.page).status == 200
-        assert app.count(each.send("GET", app.path).json) == 1
+def test_it_passes_its_own_tests(case: Case, command: Command) -> None:
+    """Without Ramet."""
+    if case.name == "django":
+        manage(command.folder, "test", "-v0")
+    else:
+        assert "2 passed" in run_tests(command.folder)
 
-    async def extract() -> int:
-        async with load(app, url) as made:
-            await asyncio.to_thread(fleet.ok, "extract", app.moved, "--yes")
-        return made.total()
 
-    created = 1 + asyncio.run(extract())
-    hosted = {each["instance"]: each["modules"] for each in fleet.status()["instances"]}
-    assert hosted == {"main-1": ["legacy"], "main-2": ["legacy"], f"{app.moved}-1": [app.moved]}
-    method, status = app.stays
-    assert visitor.send(method, app.path).status == status, "what has not moved is served where it was"
-    assert app.count(visitor.send("GET", app.path).json) == created, "the application deletes from its own data, not the module's"
-    apart = measured(instances(fleet)[f"{app.moved}-1"])
-    assert {method for method, route in apart if route != app.mount} == {"GET", "POST"}
-    fleet.ok("down")
+def test_it_runs_unchanged_and_grows(case: Case, command: Command) -> None:
+    """Checks, a log line with the client's trace, metrics; two instances; its first endpoint in a service of its own, live."""
+    if case.name == "django":
+        manage(command.folder, "migrate", "-v0")
+    url = command.up("seed")
+    assert (ask(f"{url}/livez").status, ask(f"{url}/readyz").text) == (200, "ready\n")
+
+    made = ask(f"{url}/{case.things}", case.body, content_type=case.content_type, traceparent=f"00-{TRACE}-b7ad6b7169203331-01")
+    assert made.status in {200, 201}
+    assert case.page.format(url=url) in made.text
+    assert case.header in made.headers
+    assert ask(f"{url}/{case.things}/999").status == 404
+    if case.static:
+        static = ask(url + case.static)
+        assert static.text == "h1 { font-weight: normal; }\n"
+        assert static.headers["content-type"].startswith("text/css")
+        assert static.headers["date"].count("GMT") == 1
+    else:
+        assert ask(f"{url}/notices/1").text == "1"
+
+    logged = [
+        json.loads(line.partition("{")[1] + line.partition("{")[2]) for line in command.ok("logs").splitlines() if TRACE in line
+    ]
+    first = next(line for line in logged if line["method"] == "POST")
+    assert (first["module"], first["path"], first["endpoint"]) == ("legacy", f"/{case.things}", "legacy.mount")
+    metrics = ask(f"{url}/metrics").text
+    assert re.search(r'http_server_request_duration_seconds_count\{[^}]*method="POST",route="/\*"[^}]*\} 1\b', metrics)
+
+    command.ok("scale", "main", "2", "--yes")
+    pages = {ask(f"{url}/{case.things}/1").text for _ in range(10)}
+    assert len(pages) == 1
+    answers = while_asked(url + case.moved, lambda: command.ok("extract", case.module, "--yes"))
+    assert len(answers) > 10
+    assert {answer.status for answer in answers} == {200}
+    assert json.loads(ask(url + case.moved).text) == case.answer
+    assert {each["instance"]: each["modules"] for each in command.status()["instances"]} == {
+        "main-1": ["legacy"],
+        "main-2": ["legacy"],
+        f"{case.module}-1": [case.module],
+    }
+    assert ask(f"{url}/{case.things}/1").text in pages
+    command.ok("down")

@@ -1,4 +1,4 @@
-"""Durations as people write them, and names that are nearly right."""
+"""Durations and sizes as people write them, and names that are nearly right."""
 
 import math
 from typing import Any
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ramet.errors import ConfigError
 from ramet.kit.durations import format_duration, parse_duration_s
 from ramet.kit.near import did_you_mean
+from ramet.kit.sizes import parse_size_bytes
 from ramet.settings import Settings
 
 quick = settings(deadline=None, max_examples=100)
@@ -133,3 +134,31 @@ def test_a_misspelt_setting_is_answered_with_the_whole_name() -> None:
     with pytest.raises(ConfigError) as caught:
         Settings.from_environment({"RAMET_MAX_CALL": "9"})
     assert caught.value.hint == "did you mean `RAMET_MAX_CALLS`?"
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("512MB", 512 * 2**20), ("1.5GB", 3 * 2**29), ("64 KB", 2**16), ("100B", 100), ("2TB", 2**41)],
+)
+def test_a_size_is_a_number_with_a_unit(text: str, size: int) -> None:
+    """Powers of 1024, which is what `ramet status` prints."""
+    assert parse_size_bytes(text) == size
+
+
+@pytest.mark.parametrize(
+    "text", ["512", "", "MB", "0MB", "-1MB", "1mb", "1 MiB", "1e3MB", "٣MB", f"{'9' * 400}MB", "1MB2", "nanMB"]
+)
+def test_what_is_no_size_is_answered_with_one(text: str) -> None:
+    """The message has what to write."""
+    with pytest.raises(ValueError, match="write it as '512MB'"):
+        parse_size_bytes(text)
+
+
+@quick
+@given(st.text())
+def test_no_text_breaks_the_reader_of_sizes(text: str) -> None:
+    """A number of bytes, or a ValueError."""
+    try:
+        assert parse_size_bytes(text) >= 1
+    except ValueError as error:
+        assert "is not a size" in str(error)

@@ -88,8 +88,10 @@ def test_a_plan_survives_the_journal(data: st.DataObject) -> None:
 
 
 def test_what_is_wanted_already_needs_no_step() -> None:
-    """So `apply` twice does something once."""
-    assert plan(seed(), wanted(Deployed("main", "1", MODULES, 1)), FACTS).steps == ()
+    """So `apply` twice does something once. Another name is something, since ranges go by it."""
+    same = wanted(Deployed("main", "1", MODULES, 1))
+    assert plan(seed(), msgspec.structs.replace(same, topology=seed().topology), FACTS).steps == ()
+    assert [step.describe() for step in plan(seed(), same, FACTS).steps] == ["call the system `then`"]
 
 
 def test_the_steps_of_an_extraction_in_their_order() -> None:

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ramet.errors import ConfigError
-from ramet.model.topology import Application, Service, Topology, parse
+from ramet.model.autoscale import Limits, Target
+from ramet.model.gates.policy import Policy
+from ramet.model.topology import Application, Layout, Service, Topology, parse
 
 APP = '[app]\nname = "shop"\nmodules = ["shop.orders", "shop.front"]\n'
 SEED = "[topology.seed.services]\n"
@@ -86,6 +88,72 @@ MISTAKES = [
     ),
     pytest.param(
         APP + SEED + 'a = {modules = ["*"], instance = 2}\n', "5", "unknown key", "`instances`", id="instances misspelled"
+    ),
+    pytest.param(
+        APP + SEED + 'a = {modules = ["*"], instances = "8..2"}\n', "5", "'8..2' is not a range", '"2..8"', id="range backwards"
+    ),
+    pytest.param(
+        APP + SEED + 'a = {modules = ["*"], instances = "2"}\n', "5", "'2' is not a range", "without quotes", id="no range"
+    ),
+    pytest.param(
+        APP + SEED + 'a = {modules = ["*"], instances = "2..1001"}\n', "5", "not a range within 1", "2..8", id="range too far"
+    ),
+    pytest.param(
+        APP + SEED + 'a = {modules = ["*"], instances = 3, target = {cpu = 0.5}}\n',
+        "5",
+        "a.target: a target needs a range",
+        'instances = "3..6"',
+        id="target without a range",
+    ),
+    pytest.param(
+        APP + SEED + 'a = {modules = ["*"], instances = "1..2", target = {cpu = 0}}\n',
+        "5",
+        "target.cpu: 0 is no target",
+        "above 0",
+        id="target of nothing",
+    ),
+    pytest.param(
+        APP + SEED + 'a = {modules = ["*"], instances = "1..2", target = {queue_wait = "soon"}}\n',
+        "5",
+        "'soon' is not a duration",
+        None,
+        id="no duration",
+    ),
+    pytest.param(
+        APP + SEED + 'a = {modules = ["*"], instances = "1..2", target = {latency = "1s"}}\n',
+        "5",
+        "target.latency: unknown key",
+        "known: cooldown, cpu",
+        id="unknown metric",
+    ),
+    pytest.param(
+        APP + SEED + 'a = {modules = ["*"], memory = "512"}\n', "5", "'512' is not a size", '"512MB"', id="memory without unit"
+    ),
+    pytest.param(APP + SEED + 'a = {modules = ["*"], memory = 512}\n', "5", "512 is not a text", None, id="memory as a number"),
+    pytest.param(APP + "[gates]\nalpha = 2\n", "5", "gates.alpha: is 2.0, it must be above 0", None, id="sure of nothing"),
+    pytest.param(APP + '[gates]\nbake = "long"\n', "5", "gates.bake: 'long' is not a duration", None, id="bake"),
+    pytest.param(APP + "[gates]\nbake_s = 8\n", "5", "gates.bake_s: unknown key", "`bake`", id="gate's field with its unit"),
+    pytest.param(APP + "[gates]\nmin_requests = 1.5\n", "5", "1.5 is not a whole number", None, id="half a request"),
+    pytest.param(APP + 'inseparable = ["orders"]\n', "4", "'orders' is not a list of texts", None, id="no group"),
+    pytest.param(
+        APP + 'inseparable = [["orders"]]\n', "4", "['orders'] is not a group", '[["orders", "stock"]]', id="group of one"
+    ),
+    pytest.param(
+        APP + 'inseparable = [["orders", "frnt"]]\n', "4", "'frnt' is no module", "`front`", id="module of a group misspelled"
+    ),
+    pytest.param(
+        APP + SEED + 'a = {modules = ["*"]}\n[topology.seed.databases]\nordrs = {shards = 2}\n',
+        "7",
+        "databases.ordrs: 'ordrs' is no module",
+        "`orders`",
+        id="database of no module",
+    ),
+    pytest.param(
+        APP + SEED + 'a = {modules = ["*"]}\n[topology.seed.databases]\norders = {shards = 0}\n',
+        "7",
+        "orders.shards: 0 is not between",
+        None,
+        id="no shard",
     ),
     pytest.param(APP + '[objectives.o]\nroute = "GET /"\n', "4", "target: is missing", "a number", id="objective without target"),
     pytest.param(APP + '[objectives.o]\nroute = "GET /"\ntarget = 100\n', "6", "100.0 percent", "99.9", id="target of all"),
@@ -197,6 +265,39 @@ def test_an_objective_is_read_with_its_units() -> None:
     assert math.isclose(read.latency_s, 0.25)
 
 
+def test_a_service_with_a_range_starts_at_its_lower_end_and_has_limits() -> None:
+    """What is not named has its default; a number alone is no range."""
+    text = APP + SEED + 'a = {modules = ["orders"], instances = "2..8", target = {cpu = 1, window = "1m"}, memory = "512MB"}\n'
+    services = parse(text + 'b = {modules = ["front"], instances = 3}\n').first_topology.services
+    assert services["a"].instances == 2
+    assert services["a"].limits == Limits(2, 8, Target(cpu=1.0, window_s=60.0))
+    assert services["a"].memory_bytes == 512 * 2**20
+    assert (services["b"].limits, services["b"].memory_bytes) == (None, None)
+
+
+def test_a_limit_of_memory_is_the_largest_of_its_services_name() -> None:
+    """Between two topologies both may run."""
+    services = [f'[topology.{name}.services]\nweb = {{modules = ["*"]{memory}}}\n' for name, memory in
+                [("a", ', memory = "2GB"'), ("b", ', memory = "1GB"'), ("c", "")]]  # fmt: skip
+    assert parse(APP + "".join(services)).memory_limits == {"web": 2**31}
+    assert parse(APP).memory_limits == {}
+
+
+def test_gates_are_the_policy_with_what_the_file_says() -> None:
+    """Durations as people write them; a canary has a minute where nothing is said."""
+    assert parse(APP).gates == Policy(bake_s=60.0)
+    text = '[gates]\nbake = "8s"\nmin_requests = 40\nalpha = 0.01\nmin = 5\n'
+    assert parse(APP + text).gates == Policy(bake_s=8.0, min_requests=40, alpha=0.01, min_s=5.0)
+
+
+def test_groups_and_layouts_of_databases_are_read() -> None:
+    """Data only; plans judge them."""
+    text = 'inseparable = [["orders", "front"]]\n' + SEED + 'a = {modules = ["*"]}\n[topology.seed.databases]\n'
+    read = parse(APP + text + "orders = {shards = 2}\nfront = {replicas = 1}\n")
+    assert read.inseparable == (("orders", "front"),)
+    assert read.first_topology.databases == {"orders": Layout(2, 0), "front": Layout(1, 1)}
+
+
 @st.composite
 def applications(draw: st.DrawFn) -> tuple[str, dict[str, dict[str, list[str]]]]:
     """The text of a file without mistakes, and what it places where: topology -> service -> modules, a star for the rest."""
@@ -236,6 +337,7 @@ def test_each_module_has_exactly_one_service_in_each_topology(case: tuple[str, d
 
 WORDS = ["app", "name", "modules", "version", "engines", "postgres", "http", "prefix", "problems", "cors", "settings"]
 WORDS += ["objectives", "route", "target", "latency", "topology", "seed", "services", "web", "instances", "*", "", "a.b", "é"]
+WORDS += ["gates", "bake", "alpha", "inseparable", "target", "cpu", "memory", "databases", "shards", "2..8", "512MB"]
 keys = st.sampled_from(WORDS) | st.text(max_size=5)
 texts = (
     st.sampled_from(["shop", "shop.orders", "orders", "embedded", "postgresql://", "/api", "*", "5s", "GET /", "a:b"]) | st.text()
@@ -246,12 +348,25 @@ anything = st.recursive(
 )
 
 TEMPLATE: dict[str, Any] = {
-    "app": {"name": "shop", "modules": ["shop.orders", "shop.front"], "version": "1"},
+    "app": {"name": "shop", "modules": ["shop.orders", "shop.front"], "version": "1", "inseparable": [["orders", "front"]]},
     "engines": {"postgres": "embedded"},
     "http": {"prefix": "/api", "problems": "shop.http:render", "cors": ["*"]},
     "settings": {"log_level": "INFO"},
     "objectives": {"read": {"route": "GET /", "latency": "1s", "target": 99.0}},
-    "topology": {"seed": {"services": {"web": {"modules": ["*"], "instances": 2}}}},
+    "gates": {"bake": "8s", "min_requests": 40, "alpha": 0.01},
+    "topology": {
+        "seed": {
+            "services": {
+                "web": {"modules": ["front"], "instances": 2, "memory": "1GB"},
+                "main": {
+                    "modules": ["*"],
+                    "instances": "2..8",
+                    "target": {"cpu": 0.5, "in_flight": 10, "queue_wait": "20ms", "window": "1m", "cooldown": 5},
+                },
+            },
+            "databases": {"orders": {"shards": 2, "replicas": 1}},
+        }
+    },
 }
 
 

@@ -18,6 +18,10 @@ TOML = """
 name = "shop"
 modules = ["shop.orders", "shop.front"]
 
+[gates]
+bake = "8s"
+min_requests = 40
+
 [topology.seed.services]
 main = { modules = ["*"] }
 

@@ -188,7 +188,7 @@ class Drill:
             await asyncio.sleep(2.0)
             os.kill(pid, signal.SIGCONT)
             return
-        while _is_alive(pid):
+        while is_alive(pid):
             await asyncio.sleep(0.01)
         await asyncio.to_thread(self.up)
 
@@ -226,7 +226,7 @@ def _allowed_s(fault: Fault | None) -> float:
     return 3.0
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except (OSError, IndexError):

@@ -5,16 +5,19 @@ import json
 import os
 import shutil
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
+from ramet.engines.postgres import Postgres
 from ramet.model.wanted import Strategy
 from ramet.model.wishes import Wish
 from tests.operate.app import request
-from tests.operate.faults import PLANS, Drill, Fault, Seen, clients, drill
+from tests.operate.faults import PLANS, Drill, Fault, Seen, clients, drill, is_alive
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -180,6 +183,55 @@ def test_without_its_controller_everything_goes_on(fleet: Drill) -> None:
     asyncio.run(alone())
     assert seen.failed == []
     assert sum(seen.statuses.values()) > 300
+
+
+def test_a_place_that_a_module_left_gives_its_connections_back(fleet: Drill) -> None:
+    """And has it no more among what it hosts; the way back opens them again."""
+    fleet.up()
+    server = Postgres(fleet.folder / ".ramet" / "postgres")
+    server.use_running()
+
+    async def held() -> int:
+        connection = await asyncpg.connect(server.url())
+        try:
+            return await connection.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE usename = 'orders' AND application_name LIKE 'main-%'"
+            )
+        finally:
+            await connection.close()
+
+    async def story() -> None:
+        assert await held() >= 2
+        await fleet.take(Wish(extract="orders"))
+        assert await held() == 0
+        assert [each["modules"] for each in fleet.command.status()["instances"]] == [["front"], ["front"], ["orders"]]
+        await fleet.take(Wish(absorb="orders"))
+        assert await held() >= 2
+
+    asyncio.run(story())
+
+
+def test_a_takeover_that_fails_leaves_what_runs_alone(fleet: Drill) -> None:
+    """Controller and Envoy died, and somebody else has the port: an error that names it, and the instances go on."""
+    url = fleet.up()
+    before = {each["instance"]: each["pid"] for each in fleet.command.status()["instances"]}
+    controller, envoy = fleet.pid_of("controller"), fleet.pid_of("envoy")
+    assert controller is not None
+    assert envoy is not None
+    for pid in (controller, envoy):
+        os.kill(pid, signal.SIGKILL)
+        while is_alive(pid):
+            time.sleep(0.01)
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", int(url.rpartition(":")[2])))
+        taken.listen()
+        refused = fleet.command.run("up")
+        assert refused.returncode == 2
+        assert f"port {url.rpartition(':')[2]} of 127.0.0.1 is taken" in refused.stderr
+        assert all(map(is_alive, before.values()))
+    assert fleet.up() == url
+    assert {each["instance"]: each["pid"] for each in fleet.command.status()["instances"]} == before
 
 
 def test_a_dry_run_says_the_steps_and_changes_nothing(fleet: Drill) -> None:

@@ -106,6 +106,39 @@ def test_what_a_person_asks_is_done_after_the_step_in_hand(asked: State, ends: S
         assert asyncio.run(taken_up(EXTRACT.steps, world, paper).run()) is State.DONE
 
 
+@pytest.mark.parametrize(("asked", "ends"), [(State.PAUSED, State.PAUSED), (State.UNDOING, State.UNDONE)])
+def test_a_gate_that_is_broken_off_has_not_passed(asked: State, ends: State) -> None:
+    """A pause in the middle of it must not be a way around it: it is asked again, from its beginning."""
+    world, paper = FakeWorld(SEED), Paper()
+    runner = begun(EXTRACT, world, paper)
+
+    async def watch(*_: object) -> str:
+        runner.ask(asked)
+        raise GateHeld("before the gate was over")
+
+    world.watch = watch
+    assert asyncio.run(runner.run()) is ends
+    assert "held 4" in paper.events
+    assert "done 4" not in paper.events
+    del world.watch
+    assert asyncio.run(runner.run()) is (State.DONE if ends is State.PAUSED else State.UNDONE)
+    assert paper.events.count("begun 4") == (2 if ends is State.PAUSED else 1)
+
+
+def test_a_pause_that_was_asked_for_does_not_outlive_a_failure() -> None:
+    """The plan goes back, which is more than a pause; and the next one is not paused by it."""
+    world, paper = FakeWorld(SEED), Paper()
+    runner = begun(EXTRACT, world, paper)
+
+    async def compare(*_: object) -> None:
+        runner.ask(State.PAUSED)
+        raise BAD
+
+    world.compare = compare
+    assert asyncio.run(runner.run()) is State.UNDONE
+    assert not runner.is_asked
+
+
 def test_a_step_that_cannot_be_taken_back_stops_the_plan_where_it_is() -> None:
     """Stuck, with both reasons; undo goes on from there once it can."""
     world, paper = FakeWorld(SEED, fails={"compare": BAD, "stop": OSError("no such process")}), Paper()

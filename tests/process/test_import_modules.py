@@ -73,6 +73,14 @@ def test_a_package_that_is_not_there_is_named_with_the_line_that_wants_it(code: 
     assert "PYTHONPATH" in (error.hint or "")
 
 
+def test_a_package_with_a_name_like_it_is_named(code: Path) -> None:
+    """Another usual cause is a slip of the hand in ramet.toml."""
+    write(code, package("orders"))
+    error = refusal("ordres")
+    assert error.message == "there is no package shopcode.ordres"
+    assert error.hint == "did you mean `orders`?"
+
+
 def test_a_package_without_a_module_is_told_what_to_write(code: Path) -> None:
     """The hint is the line to paste."""
     write(code, {"shopcode/orders/__init__.py": ""})

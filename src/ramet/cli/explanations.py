@@ -97,7 +97,11 @@ DO: dict[str, tuple[str | None, str]] = {
         "`ramet history` lists the plans.",
     ),
     "PlanImpossible": (
-        "A plan was asked for that cannot be made: a name that there is not, a module that nobody would host, a version that does not import or breaks a caller, too few connections. All reasons are in the message. Nothing was changed.",
+        (
+            "A plan was asked for that cannot be made: a name that there is not, a module that nobody would host,"
+            " a version that does"
+            " not import or breaks a caller, too few connections. All reasons are in the message. Nothing was changed."
+        ),
         "Mend what the message names, and ask again. `ramet plan` and `--dry-run` ask without changing anything.",
     ),
     "PlanBusy": (
@@ -109,7 +113,10 @@ DO: dict[str, tuple[str | None, str]] = {
         "`ramet history NUMBER` has the reason, `ramet logs` what the instances said. Mend it, and begin the plan again.",
     ),
     "JournalUnreadable": (
-        "What a controller finds written down, the running system or a plan, is of another version of Ramet. Nothing was changed.",
+        (
+            "What a controller finds written down, the running system or a plan, is of another version of Ramet."
+            " Nothing was changed."
+        ),
         "Run the version of Ramet that wrote it.",
     ),
     "GateFailed": (
@@ -136,7 +143,10 @@ DO: dict[str, tuple[str | None, str]] = {
     # operate
     "GateHeld": (
         None,
-        "Look at what it found, in `ramet history NUMBER`. Then `ramet apply --resume` goes on, with a new gate; `ramet apply --undo` goes back.",
+        (
+            "Look at what it found, in `ramet history NUMBER`. Then `ramet apply --resume` goes on, with a new gate;"
+            " `ramet apply --undo` goes back."
+        ),
     ),
     "InternalError": ("A state that our code should not reach.", "Report it with its text and stack."),
     # engines

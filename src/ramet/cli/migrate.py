@@ -11,8 +11,10 @@ from ramet.cli.application import Current, check_known, current
 from ramet.cli.groups import Group
 from ramet.data import migrations, revisions
 from ramet.data.revisions import Revision
+from ramet.errors import ConfigError
 from ramet.operate.databases import DatabaseServer
 from ramet.operate.folder import Folder
+from ramet.process.modules import FACE
 
 PENDING = 1
 
@@ -39,7 +41,13 @@ def new(module: str, message: str) -> None:
     """
     here = current()
     check_known("module", module, here.application.modules)
-    click.echo(str(revisions.new(revisions.folder_of(here.application.modules[module]), message, now=datetime.now(UTC))))
+    package = here.application.modules[module]
+    if here.modules[module].db is None:
+        raise ConfigError(
+            f"the module `{module}` has no database, so nothing would run the migration",
+            hint=f"db = module.database() in {package}.{FACE}",
+        )
+    click.echo(str(revisions.new(revisions.folder_of(package), message, now=datetime.now(UTC))))
 
 
 @migrate.command()

@@ -122,6 +122,14 @@ async def up(
 async def _apply(connection: driver.Driver, folder: Path, schema: str, missing: tuple[Revision, ...], done: Report) -> None:
     if not missing:
         return
+    # It would be marked as applied, and what is written into it afterwards would never run. `ramet dev` migrates at every change.
+    if blank := next((revision for revision in missing if revision.is_blank), None):
+        raise errors.MigrationFailed(
+            f"{blank} has no statement yet",
+            revision=blank.id,
+            where=str(blank.path),
+            hint="write what it does into upgrade(), or delete the file",
+        )
     # Deferred: Alembic and SQLAlchemy are for whoever migrates; an instance that verifies does without.
     try:
         from ramet.data import alembic

@@ -43,12 +43,13 @@ def downgrade() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """after: ids of those that come before; more than one where two lines were merged."""
+    """after: ids of those that come before; more than one where two lines were merged. is_blank: as `new` wrote it."""
 
     id: str
     after: tuple[str, ...]
     message: str
     path: Path
+    is_blank: bool = False
 
     def __str__(self) -> str:
         return f"{self.id} ({self.message})" if self.message else self.id
@@ -162,7 +163,18 @@ def _read_one(path: Path) -> Revision:
             f"{path.name} names no revision", revision="", where=str(path), hint='revision = "..." at the top level'
         )
     ids = [after] if isinstance(after, str) else cast("Iterable[object]", after) if isinstance(after, (tuple, list)) else []
-    return Revision(revision, tuple(map(str, ids)), (ast.get_docstring(tree) or "").partition("\n")[0], path)
+    message = (ast.get_docstring(tree) or "").partition("\n")[0]
+    return Revision(revision, tuple(map(str, ids)), message, path, is_blank=_is_blank(tree.body))
+
+
+def _is_blank(body: Iterable[ast.stmt]) -> bool:
+    """Whether `upgrade` executes an empty text and does nothing else."""
+    upgrade = [each for each in body if isinstance(each, ast.FunctionDef) and each.name == "upgrade"]
+    match upgrade:
+        case [ast.FunctionDef(body=[ast.Expr(ast.Call(ast.Attribute(attr="execute"), [ast.Constant(str(text))]))])]:
+            return not text.strip()
+        case _:
+            return False
 
 
 def _assigned(body: Iterable[ast.stmt]) -> Iterator[tuple[str, object]]:

@@ -113,6 +113,8 @@ class _Answer:
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            # The server in front of it writes one too: Flask has one on each file, and two are none that can be parsed.
+            message = {**message, "headers": [pair for pair in message.get("headers", ()) if pair[0].lower() != b"date"]}
         elif message["type"] in {"websocket.accept", "websocket.close"}:
             self.status = self.status or (101 if message["type"] == "websocket.accept" else 403)
         # A client that does not read blocks here, for a bounded time.

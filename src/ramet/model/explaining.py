@@ -49,6 +49,8 @@ def told(plan: Plan, facts: Facts, actions: list[str]) -> Told:
     needs = plan.needs
     most = f" of {needs.max_connections}" if needs.max_connections is not None else ""
     words = f"{needs.instances} instances and {needs.connections}{most} database connections at its height"
+    if needs.ports:
+        words += f", {needs.ports} port{'s' * (needs.ports > 1)} for new instances, any that are free"
     if needs.more_bytes:
         words += f", {needs.more_bytes / 2**20:.0f} MB of memory more than now"
         words += f" ({needs.free_bytes / 2**20:.0f} MB are free)" if needs.free_bytes else ""

@@ -28,11 +28,13 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Needs(msgspec.Struct, frozen=True, kw_only=True):
-    """The most that a plan needs at any time: database connections, instances, and memory in bytes beyond what is used now."""
+    """The most that a plan needs at any time: database connections, instances, and memory in bytes beyond what is used now.
+    ports: for new instances, any that are free."""
 
     connections: int
     max_connections: int | None
     instances: int
+    ports: int
     more_bytes: int
     free_bytes: int
 
@@ -53,6 +55,9 @@ def needs(states: Sequence[System], facts: Facts) -> Needs:
         connections=max(connections(state, facts) for state in states),
         max_connections=facts.max_connections,
         instances=most,
+        ports=len(
+            {each.instance for state in states for each in state.instances} - {each.instance for each in states[0].instances}
+        ),
         more_bytes=facts.instance_bytes * (most - len(states[0].instances)),
         free_bytes=facts.free_bytes,
     )

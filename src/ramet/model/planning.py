@@ -33,11 +33,11 @@ def plan(running: System, wanted: Wanted, known: Facts) -> Plan:
     versions = {each.version for each in running.services.values()}
     if versions == {wanted.version}:
         steps = moves(running, wanted)
-        title = f"{running.topology} -> {wanted.topology}"
+        title = wanted.title or f"{running.topology} -> {wanted.topology}"
     else:
         steps = roll(running, wanted)
         title = f"{', '.join(sorted(versions))} -> {wanted.version}, {wanted.strategy}"
-    if steps:
+    if steps or running.topology != wanted.topology:  # ranges and databases belong to the name
         steps.append(Settle(old=running.topology, new=wanted.topology, why="it is equal to that from here on"))
     needed = facts.needs(states(running, steps), known)
     refuse(facts.shortfalls(needed))
@@ -57,7 +57,8 @@ def _refusals(running: System, wanted: Wanted, known: Facts) -> list[str]:
             hosts.setdefault(module, []).append(service.service)
     return [
         *_unhosted(hosts, wanted, known),
-        *_separated(hosts, known),
+        *separated({module: names[0] for module, names in hosts.items()}, known.inseparable),
+        *_divided(wanted, known),
         *_incompatible(running, wanted, known),
     ]
 
@@ -77,12 +78,32 @@ def _unhosted(hosts: Mapping[str, list[str]], wanted: Wanted, known: Facts) -> I
             yield f"{each.service} would have {each.instances} instances, and is the only owner of {', '.join(each.modules)}"
 
 
-def _separated(hosts: Mapping[str, list[str]], known: Facts) -> Iterable[str]:
-    for group in known.inseparable:
-        apart = {module: hosts[module][0] for module in group if module in hosts}
+def separated(homes: Mapping[str, str], inseparable: Iterable[Sequence[str]]) -> Iterable[str]:
+    """homes: module -> its service."""
+    for group in inseparable:
+        apart = {module: homes[module] for module in group if module in homes}
         if len(set(apart.values())) > 1:
             where = ", ".join(f"{module} in {service}" for module, service in apart.items())
             yield f"{' and '.join(group)} share state or a database role and must stay in one service: {where}"
+
+
+def _divided(wanted: Wanted, known: Facts) -> Iterable[str]:
+    """Shards and replicas are read, so that a topology can say today what it will be."""
+    parts = known.releases[wanted.version].modules
+    for module, layout in wanted.databases.items():
+        part = parts.get(module)
+        if part is None or not part.has_database:
+            yield f"{module} has no database that could have shards or replicas"
+            continue
+        if layout.shards > 1 and part.key is None:
+            yield (
+                f"the database of {module} cannot have {layout.shards} shards, since its rows have no key; declare it with"
+                " module.database(key=...)"
+            )
+        elif layout.shards > 1:
+            yield f"{module} is to have {layout.shards} shards; a plan cannot divide a database yet"
+        if layout.replicas:
+            yield f"{module} is to have {layout.replicas} replicas; a plan cannot make one yet"
 
 
 def _incompatible(running: System, wanted: Wanted, known: Facts) -> Iterable[str]:

@@ -11,7 +11,8 @@ kinds:  none bool int float str bytes datetime date time timedelta uuid decimal 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, cast, get_origin
 
 import msgspec
@@ -292,9 +293,14 @@ def _choices(alias: Any) -> set[str]:
 def _holds_bytes(shape: Shape) -> bool:
     if shape["kind"] in {"bytes", "json"}:  # another model has a config of its own
         return shape["kind"] == "bytes"
+    return any(map(_holds_bytes, parts_of(shape)))
+
+
+def parts_of(shape: Shape) -> list[Shape]:
+    """The shapes that a shape is directly made of: items, keys, values, alternatives, types of fields."""
     parts: list[Any] = [shape.get("item"), shape.get("key"), shape.get("value"), *shape.get("items", ()), *shape.get("of", ())]
     parts += [field["type"] for field in shape.get("fields", ())]
-    return any(_holds_bytes(part) for part in parts if part)
+    return [part for part in parts if part]
 
 
 def _with_checks(shape: Shape, metadata: list[Any]) -> Shape:
@@ -314,30 +320,37 @@ def unnamed(shape: Any) -> Any:
     return shape
 
 
-def signature_of(shape: Shape) -> str:
-    """The shape as a person would write it, on one line."""
+def signature_of(shape: Shape, *, within: Sequence[str] | None = None) -> str:
+    """The shape as a person would write it, on one line.
+
+    within: None for structs with all of their fields. Otherwise structs are written as their names, and these are the names of
+    those that the shape stands in, outermost first; a recursive struct refers to one of them.
+    """
+    write = partial(signature_of, within=within)
     match shape["kind"]:
         case "array":
-            text = f"list[{signature_of(shape['item'])}]"
+            text = f"list[{write(shape['item'])}]"
         case "tuple":
-            text = f"tuple[{', '.join(signature_of(item) for item in shape['items'])}]"
+            text = f"tuple[{', '.join(map(write, shape['items']))}]"
         case "map":
-            text = f"dict[{signature_of(shape['key'])}, {signature_of(shape['value'])}]"
+            text = f"dict[{write(shape['key'])}, {write(shape['value'])}]"
         case "union":
-            text = " | ".join(signature_of(member) for member in shape["of"])
+            text = " | ".join(map(write, shape["of"]))
         case "literal":
             text = f"Literal[{', '.join(map(repr, shape['values']))}]"
         case "enum":
             text = f"{shape['name']}({', '.join(map(repr, shape['values']))})"
+        case "struct" | "json" if within is not None:
+            text = str(shape["name"])
         case "struct" | "json":
             fields = ", ".join(
-                f"{field['name']}{'' if field['required'] else '?'}: {signature_of(field['type'])}" for field in shape["fields"]
+                f"{field['name']}{'' if field['required'] else '?'}: {write(field['type'])}" for field in shape["fields"]
             )
             text = f"{shape['name']}{{{fields}}}"
         case "none":
             text = "None"
         case "ref":
-            text = "..."
+            text = str(within[-1 - int(shape["up"])]) if within else "..."
         case kind:
             text = {"uuid": "UUID", "decimal": "Decimal", "any": "Any"}.get(str(kind), str(kind))
     limits = shape.get("limits")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 from ramet.errors import ConfigError
+from ramet.kit.durations import parse_duration_s
 from ramet.kit.near import did_you_mean
 from ramet.kit.toml_lines import key_lines, line_of
 
@@ -99,8 +100,20 @@ class Reader:
             self.fault(key, f"{_shown(value)} is too large")
             return default
 
+    def duration(self, key: str, *, default: float) -> float:
+        """Seconds, from a text such as `250ms` or a number."""
+        value = self._take(key, (str, int, float), "a duration, such as '250ms'", default, required=False)
+        try:
+            return parse_duration_s(value)
+        except (ValueError, OverflowError) as error:
+            self.fault(key, str(error) if isinstance(value, str) else f"{_shown(value)} is not a duration")
+            return default
+
+    def whole(self, key: str, *, default: int) -> int:
+        return cast("int", self._take(key, int, "a whole number", default, required=False))
+
     def count(self, key: str, *, default: int) -> int:
-        value = cast("int", self._take(key, int, "a whole number", default, required=False))
+        value = self.whole(key, default=default)
         if not 1 <= value <= 1000:
             self.fault(key, f"{_shown(value)} is not between 1 and 1000")
             return default
@@ -112,6 +125,15 @@ class Reader:
         if len(texts) < len(values):
             self.fault(key, f"{_shown(next(v for v in values if not isinstance(v, str)))} is not a text")
         return texts
+
+    def lists(self, key: str) -> list[list[str]]:
+        """Lists of texts."""
+        values = cast("list[list[Any]]", self._take(key, list, 'a list of lists, such as [["a", "b"]]', [], required=False))
+        for value in values:
+            if not isinstance(cast("Any", value), list) or not all(isinstance(each, str) for each in value):
+                self.fault(key, f"{_shown(value)} is not a list of texts")
+                return []
+        return values
 
     def name(self, key: str) -> str:
         value = self.text(key, required=True)

@@ -1,37 +1,45 @@
 """The application and its topologies: what `ramet.toml` says. Data, never code; reading it imports no module.
 
-    [app]                           name, modules (import paths of packages), version
+    [app]                           name, modules (import paths of packages), version, inseparable (groups of modules)
     [engines]                       postgres = "embedded" | "path" | a postgresql:// URL
     [http]                          prefix = "/api", problems = "conduit.http:render", cors = ["*"]
     [settings]                      any field of ramet.settings.Settings
     [objectives.NAME]               route, latency, target
     [check]                         layers = ["feed", "articles | social", "accounts"]
     [check.public]                  MODULE = [names of its face]
-    [topology.NAME.services]        SERVICE = { modules = [...], instances = N }
+    [gates]                         any field of ramet.model.gates.policy.Policy
+    [topology.NAME.services]        SERVICE = { modules = [...], instances = N or "N..M", target = {...}, memory = "512MB" }
+    [topology.NAME.databases]       MODULE = { shards = N, replicas = N }
 
 `modules = ["*"]` takes every module that no other service of the topology names. Each module has exactly one service.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ramet.kit.durations import parse_duration_s
+from ramet.model import service
+from ramet.model.gates import reading
+from ramet.model.gates.policy import Policy
+from ramet.model.service import Service
 from ramet.model.toml import Reader
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    name: str
-    modules: tuple[str, ...]
-    """Names of modules, in the order of the application's list."""
-    instances: int = 1
+class Layout:
+    """How the database of a module is to be divided."""
+
+    shards: int = 1
+    replicas: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Topology:
     name: str
     services: Mapping[str, Service]
+    databases: Mapping[str, Layout] = field(default_factory=dict[str, Layout])
+    """By module; without those that the file does not name."""
 
     def service_of(self, module: str) -> Service:
         """The service that hosts a module. Each module of the application has one."""
@@ -77,11 +85,24 @@ class Application:
     objectives: Mapping[str, Objective] = field(default_factory=dict[str, Objective])
     lines: Mapping[tuple[str, ...], int] = field(default_factory=dict[tuple[str, ...], int])
     boundaries: Boundaries = Boundaries()
+    gates: Policy = field(default_factory=lambda: Policy(bake_s=reading.CANARY_BAKE_S))
+    """bake_s: of a canary, at each weight."""
+    inseparable: tuple[tuple[str, ...], ...] = ()
+    """Groups of modules that share state in memory or a database role, and must stay in one service."""
 
     @property
     def first_topology(self) -> Topology:
         """The one that is used where none is named: the first in the file."""
         return next(iter(self.topologies.values()))
+
+    @property
+    def memory_limits(self) -> dict[str, int]:
+        """Service -> bytes. The largest of a name that is in many topologies: between two of them both may run."""
+        found: dict[str, int] = {}
+        for each in (one for topology in self.topologies.values() for one in topology.services.values()):
+            if each.memory_bytes is not None:
+                found[each.name] = max(each.memory_bytes, found.get(each.name, 0))
+        return found
 
 
 def parse(text: str, *, file: str = "ramet.toml") -> Application:
@@ -92,6 +113,7 @@ def parse(text: str, *, file: str = "ramet.toml") -> Application:
     paths = app.texts("modules", required=True)
     modules = _modules(app, paths)
     version = app.text("version", default="0")
+    inseparable = _groups(app, list(modules))
     app.done()
     engines = root.table("engines")
     postgres = _postgres(engines)
@@ -109,6 +131,7 @@ def parse(text: str, *, file: str = "ramet.toml") -> Application:
     settings = root.table("settings")
     objectives = {key: _objective(key, table) for key, table in root.table("objectives").tables()}
     boundaries = _boundaries(root.table("check"), list(modules))
+    gates = reading.read(root.table("gates"))
     topologies = {key: _topology(key, table, list(modules)) for key, table in root.table("topology").tables()}
     root.done()
     if not topologies:
@@ -127,6 +150,8 @@ def parse(text: str, *, file: str = "ramet.toml") -> Application:
         objectives,
         root.lines,
         boundaries,
+        gates,
+        inseparable,
     )
 
 
@@ -145,6 +170,17 @@ def _modules(app: Reader, paths: list[str]) -> dict[str, str]:
     if app.values.get("modules") == []:
         app.fault("modules", "the application has no module", hint='modules = ["shop.orders"]')
     return modules
+
+
+def _groups(app: Reader, known: list[str]) -> tuple[tuple[str, ...], ...]:
+    groups = app.lists("inseparable")
+    for group in groups:
+        if len(set(group)) < 2:
+            app.fault("inseparable", f"{group} is not a group of modules", hint='inseparable = [["orders", "stock"]]')
+        for module in group:
+            if module not in known:
+                app.unknown("inseparable", module, known, what="module of the application")
+    return tuple(tuple(group) for group in groups)
 
 
 def _prefix(http: Reader) -> str:
@@ -203,37 +239,39 @@ def _boundaries(table: Reader, known: list[str]) -> Boundaries:
 
 def _topology(name: str, table: Reader, known: list[str]) -> Topology:
     services_table = table.table("services", required=True)
-    wanted: dict[str, tuple[list[str], int, Reader]] = {}
-    for key, service in services_table.tables():
-        service.check_name(key)
-        modules = service.texts("modules", required=True)
-        wanted[key] = (modules, service.count("instances", default=1), service)
-        service.done()
+    wanted: dict[str, tuple[Service, Reader]] = {}
+    for key, one in services_table.tables():
+        wanted[key] = (service.read(key, one), one)
+    databases = {key: _layout(key, one, known) for key, one in table.table("databases").tables()}
     is_readable = not (table.has_faults or services_table.has_faults)
     table.done()
     named: dict[str, str] = {}
-    for key, (modules, _, service) in wanted.items():
-        for module in dict.fromkeys(modules):
+    for key, (drafted, one) in wanted.items():
+        for module in dict.fromkeys(drafted.modules):
             if module != "*" and module not in known:
-                service.unknown("modules", module, known, what="module of the application")
+                one.unknown("modules", module, known, what="module of the application")
             elif module in named:
                 what = "the rest" if module == "*" else f"module {module!r}"
-                service.fault(
-                    "modules", f"{what} is in two services, {named[module]!r} and {key!r}", hint="a module has one owner"
-                )
+                one.fault("modules", f"{what} is in two services, {named[module]!r} and {key!r}", hint="a module has one owner")
             named[module] = key
     rest = [module for module in known if module not in named]
     if rest and "*" not in named and is_readable:
         services_table.fault(
             "", f"no service hosts {', '.join(map(repr, rest))}", hint='add it to a service, or say modules = ["*"] in one'
         )
-    services = {
-        key: Service(
-            key, tuple(module for module in known if module in modules or ("*" in modules and module in rest)), instances
-        )
-        for key, (modules, instances, _) in wanted.items()
-    }
-    for key, service in services.items():
-        if not service.modules and not wanted[key][2].has_faults:
-            wanted[key][2].fault("modules", f"service {key!r} has no module", hint="leave it out")
-    return Topology(name, services)
+    services: dict[str, Service] = {}
+    for key, (drafted, one) in wanted.items():
+        taken = {*drafted.modules, *(rest if "*" in drafted.modules else ())}
+        services[key] = replace(drafted, modules=tuple(module for module in known if module in taken))
+        if not services[key].modules and not one.has_faults:
+            one.fault("modules", f"service {key!r} has no module", hint="leave it out")
+    return Topology(name, services, databases)
+
+
+def _layout(module: str, table: Reader, known: list[str]) -> Layout:
+    if module not in known:
+        table.unknown("", module, known, what="module of the application")
+    shards = table.count("shards", default=1)
+    replicas = table.count("replicas", default=1) if "replicas" in table.values else 0
+    table.done()
+    return Layout(shards, replicas)

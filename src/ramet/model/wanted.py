@@ -4,12 +4,12 @@ import enum
 
 import msgspec
 
+from ramet.model.gates.reading import CANARY_BAKE_S
 from ramet.model.system import Deployed
+from ramet.model.topology import Layout
 
 KEEP_S = 30.0
 """How long the old version stays after a blue/green switch."""
-GATE_S = 10.0
-"""How long a gate compares two versions at least, where `[gates]` says nothing else."""
 
 
 class Strategy(enum.StrEnum):
@@ -19,15 +19,18 @@ class Strategy(enum.StrEnum):
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """services: name -> how it is to run, all of one version. gate_s: how long a gate compares versions at least."""
+    """services: name -> how it is to run, all of one version. databases: module -> how it is to be divided, where the topology
+    says it. gate_s: how long a gate compares versions at least. title: of the plan; empty for one from what it changes."""
 
     topology: str
     services: dict[str, Deployed]
     strategy: Strategy = Strategy.ROLLING
     missing: dict[str, tuple[str, ...]] = {}
     """Migrations of the wanted version that the databases lack: module -> ids."""
-    gate_s: float = GATE_S
+    databases: dict[str, Layout] = {}
+    gate_s: float = CANARY_BAKE_S
     keep_s: float = KEEP_S
+    title: str = ""
 
     @property
     def version(self) -> str:

@@ -6,14 +6,18 @@ import msgspec
 
 from ramet.errors import PlanImpossible
 from ramet.kit.near import did_you_mean
+from ramet.model.autoscale import Limits
+from ramet.model.gates.reading import CANARY_BAKE_S
+from ramet.model.service import Service
 from ramet.model.system import Deployed, System
 from ramet.model.topology import Topology
-from ramet.model.wanted import GATE_S, KEEP_S, Strategy, Wanted
+from ramet.model.wanted import KEEP_S, Strategy, Wanted
 
 
 class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One of: topology, a name in ramet.toml; extract, a module, with the name of its service; absorb, a service, with the one
-    that takes its modules; scale, a service and how many instances; roll, a folder with another version of the code."""
+    that takes its modules; scale, a service and how many instances; roll, a folder with another version of the code.
+    why: for the title of the plan, of scale."""
 
     topology: str = ""
     extract: str = ""
@@ -24,6 +28,7 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     instances: int = 0
     roll: str = ""
     strategy: Strategy = Strategy.ROLLING
+    why: str = ""
 
 
 def wanted_of(
@@ -33,21 +38,32 @@ def wanted_of(
     version: str,
     *,
     missing: Mapping[str, tuple[str, ...]] | None = None,
-    gate_s: float = GATE_S,
+    gate_s: float = CANARY_BAKE_S,
     keep_s: float = KEEP_S,
 ) -> Wanted:
     """version: that is to run. missing: migrations of it. Raises PlanImpossible for a module or service that there is not."""
+    asked = [name for name in ("topology", "extract", "absorb", "scale", "roll") if getattr(wish, name)]
+    if len(asked) != 1:
+        raise PlanImpossible(
+            f"a wish is one of topology, extract, absorb, scale and roll; this has {' and '.join(asked) or 'none'}"
+        )
     now = running.services
+    title = ""
+    databases = {}
     if wish.topology:
         topology = _topology(wish.topology, topologies)
-        name = topology.name
-        services = {each.name: Deployed(each.name, version, each.modules, each.instances) for each in topology.services.values()}
+        name, databases = topology.name, dict(topology.databases)
+        services = {
+            each.name: Deployed(each.name, version, each.modules, _instances(each, now)) for each in topology.services.values()
+        }
     elif wish.extract:
         name, services = _extracted(wish, now, running.topology)
     elif wish.absorb:
         name, services = _absorbed(wish, now, running.topology)
     elif wish.scale:
         service = now[_known(wish.scale, now, "service")]
+        _check_range(wish, limits_of(running.topology, topologies).get(service.service))
+        title = f"scale {wish.scale} {service.instances} -> {wish.instances}{f': {wish.why}' if wish.why else ''}"
         scaled = Deployed(service.service, service.version, service.modules, wish.instances)
         name, services = running.topology, {**now, service.service: scaled}
     else:
@@ -60,7 +76,34 @@ def wanted_of(
         missing=dict(missing or {}),
         gate_s=gate_s,
         keep_s=keep_s,
+        databases=databases,
+        title=title,
     )
+
+
+def limits_of(running: str, topologies: Mapping[str, Topology]) -> dict[str, Limits]:
+    """By service, of what runs under a topology's name, or one made from it by `extract` and `absorb`: `grown+feed`,
+    `grown-feed`. A service that the file does not have, has no limits."""
+    bases = [name for name in topologies if running == name or running.startswith((f"{name}+", f"{name}-"))]
+    if not bases:
+        return {}
+    services = topologies[max(bases, key=len)].services
+    return {name: each.limits for name, each in services.items() if each.limits is not None}
+
+
+def _instances(service: Service, now: Mapping[str, Deployed]) -> int:
+    """As many as run, where they are within its range: what was measured is better than where it began."""
+    if service.most is None or service.name not in now:
+        return service.instances
+    return min(max(now[service.name].instances, service.instances), service.most)
+
+
+def _check_range(wish: Wish, limits: Limits | None) -> None:
+    if limits is not None and not limits.least <= wish.instances <= limits.most:
+        raise PlanImpossible(
+            f"{wish.scale} is to have {limits.least} to {limits.most} instances, not {wish.instances}",
+            hint=f'a number within, or another range in ramet.toml: instances = "{limits.least}..{limits.most}"',
+        )
 
 
 def _topology(name: str, topologies: Mapping[str, Topology]) -> Topology:

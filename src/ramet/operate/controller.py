@@ -26,19 +26,20 @@ from ramet.engines.locks import DirectoryLock
 from ramet.engines.ports import free_port
 from ramet.engines.supervision import Change, Status
 from ramet.errors import JournalUnreadable, PlanBusy, RametError
+from ramet.model.autoscale import Limits
 from ramet.model.explaining import Told, told
 from ramet.model.facts import Facts
-from ramet.model.gates.policy import Policy
 from ramet.model.launch import FleetRecord, Launch
-from ramet.model.planning import Plan, plan
+from ramet.model.planning import Plan, plan, refuse, separated
 from ramet.model.recorded import Kept, Recorded
 from ramet.model.release import Release
 from ramet.model.routing import version_of
 from ramet.model.system import Deployed, initial
 from ramet.model.topology import Application, Topology
-from ramet.model.wishes import Wish, wanted_of
+from ramet.model.wishes import Wish, limits_of, wanted_of
 from ramet.module import Module
 from ramet.operate import files, releases
+from ramet.operate.autoscaler import Autoscaler
 from ramet.operate.databases import POOL_SIZE, DatabaseServer
 from ramet.operate.folder import Folder
 from ramet.operate.gates import Gates
@@ -181,7 +182,8 @@ class Controller:
     def _make_world(self, recorded: Recorded) -> None:
         gates = Gates(
             self.folder.root / "gates",
-            Policy(),
+            self.application.gates,
+            memory_limits=self.application.memory_limits,
             promised_s=min((each.latency_s for each in self.application.objectives.values() if each.latency_s), default=None),
             is_asked=lambda: self._plans is not None and self._plans.is_asked,
         )
@@ -198,6 +200,8 @@ class Controller:
         self._plans = Plans(self.schema, self.world, gates, report=self._report, lost=self._on_lost)
 
     async def _start(self) -> None:
+        homes = {module: each.name for each in self.topology.services.values() for module in each.modules}
+        refuse(list(separated(homes, self.application.inseparable)))
         self._databases.check_budget(self.topology)
         await end_instances(self.folder)
         await self._databases.provision()
@@ -241,9 +245,14 @@ class Controller:
     def _keep(self) -> None:
         """What goes on for as long as it runs."""
         liveness = Liveness(self.world.keepers.values, report=self._report)
-        for name, work in (("lease", self._renew()), ("liveness", liveness.run())):
+        autoscaler = Autoscaler(self.world, self.plans, limits=self._limits, apply=self.apply, report=self._report)
+        for name, work in (("lease", self._renew()), ("liveness", liveness.run()), ("autoscaler", autoscaler.run())):
             task = asyncio.create_task(work, name=name)
             self._stack.callback(task.cancel)
+
+    def _limits(self) -> dict[str, Limits]:
+        """As the file has them now. Raises ConfigError."""
+        return limits_of(self.world.system.topology, files.load(self.file).topologies)
 
     async def _renew(self) -> None:
         while True:
@@ -325,11 +334,11 @@ class Controller:
             version, known[release.version] = release.version, release
             brought[release.version] = release
             missing = await self._databases.missing(release)
-        facts = await self._facts(known)
-        wanted = wanted_of(wish, system, application.topologies, version, missing=missing)
+        facts = await self._facts(known, application.inseparable)
+        wanted = wanted_of(wish, system, application.topologies, version, missing=missing, gate_s=application.gates.bake_s)
         return plan(system, wanted, facts), facts, brought
 
-    async def _facts(self, known: dict[str, Release]) -> Facts:
+    async def _facts(self, known: dict[str, Release], inseparable: tuple[tuple[str, ...], ...]) -> Facts:
         statuses = [await self.world.status(name) for name in self.world.keepers]
         memory = [each.memory_bytes for each in statuses if not isinstance(each, str)]
         return Facts(
@@ -338,6 +347,7 @@ class Controller:
             max_connections=self._databases.max_connections,
             instance_bytes=sum(memory) // len(memory) if memory else 0,
             free_bytes=_free_bytes(),
+            inseparable=inseparable,
         )
 
     async def explain(self, wish: Wish) -> Told:

@@ -25,6 +25,7 @@ PURPOSES = {
     "envoy": "`ramet up`",
     "tls": "`ramet certs`",
     "progress": "the live display of `ramet apply`",
+    "docs": "the page of `ramet docs`",
     "pydantic": "pydantic models as parameters and results",
 }
 NEEDED = (extras.CORE, "serve", "postgres", "envoy")

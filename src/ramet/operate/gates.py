@@ -77,7 +77,8 @@ class Gates:
         self._open.clear()
 
     async def watch(self, gate: Watch, world: Watched) -> str:
-        """Until it can tell. Returns what it found. Raises GateFailed, GateHeld."""
+        """Until it can tell. Returns what it found. Raises GateFailed; GateHeld where it cannot tell, or somebody waits for the
+        plan to stop: it has not passed then."""
         opened = self._open.get((gate.old, gate.new))
         if opened is None:
             opened = self._open[gate.old, gate.new] = _Open(self._file(gate), self._policy_of(gate), gate, self._promised_s)
@@ -94,7 +95,7 @@ class Gates:
                 )
             said = f"{verdict.kind}: {verdict.reason}"
             if self._is_asked():
-                return f"ended early, {said}"
+                raise GateHeld(f"you asked for it, before the gate was over; {said}", where=str(opened.file))
             elapsed_s = now - began
             if verdict.kind == "inconclusive" and opened.is_over:
                 raise GateHeld(f"the gate cannot blame one side: {verdict.reason}", where=str(opened.file))

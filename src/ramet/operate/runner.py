@@ -141,9 +141,10 @@ class Runner:
             self._report(step.describe())
             try:
                 said: str | None = await _TAKEN[type(step)].apply(step, self._world)
-            except GateHeld as held:
+            except GateHeld as held:  # it has not said yes, so it is asked again when the plan goes on
+                wanted, self._wants = self._wants, None
                 await self._journal.write(number, Event.HELD, held.message)
-                await self._mark(State.PAUSED, held.message)
+                await self._mark(wanted or State.PAUSED, held.message)
                 return
             except PlanBusy:
                 raise  # another controller has taken over; it has the say
@@ -159,6 +160,7 @@ class Runner:
         logger.warning("plan.failed", extra={"step": number, "reason": why}, exc_info=not isinstance(error, RametError))
         await self._journal.write(number, Event.FAILED, _words(error))
         self.taken = number + 1  # it may be half done, so it is taken back too
+        self._wants = None  # whoever asked for a pause gets more than that
         await self._mark(State.UNDOING, why)
 
     async def _backward(self) -> None:

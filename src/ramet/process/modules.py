@@ -2,6 +2,8 @@
 
 import importlib
 import importlib.util
+import pkgutil
+import sys
 import traceback
 from collections.abc import Callable, Mapping
 from types import ModuleType
@@ -90,11 +92,18 @@ def _import(path: str, application: Application) -> ModuleType:
         raise
     except ModuleNotFoundError as error:
         if error.name is not None and (path == error.name or path.startswith(f"{error.name}.")):
-            hint = "is the folder that holds it the current one, or on PYTHONPATH?"
+            hint = _meant(path) or "is the folder that holds it the current one, or on PYTHONPATH?"
             raise ConfigError(f"there is no package {path}", where=_place(application), hint=hint) from error
         raise _broken(path, error) from error
     except Exception as error:
         raise _broken(path, error) from error
+
+
+def _meant(path: str) -> str | None:
+    """The package beside it that has a name like it."""
+    parent, _, name = path.rpartition(".")
+    beside = getattr(sys.modules.get(parent), "__path__", ())
+    return did_you_mean(name, (each.name for each in pkgutil.iter_modules(beside)))
 
 
 def _broken(path: str, error: Exception) -> ConfigError:

@@ -1,8 +1,0 @@
-"""The library as it is, below `/`."""
-
-from library.wsgi import application
-
-from ramet import Module
-
-module = Module("legacy")
-module.mount(application)

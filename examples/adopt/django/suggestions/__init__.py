@@ -1,1 +1,0 @@
-"""What has moved: what readers suggest to buy, with a database of its own."""

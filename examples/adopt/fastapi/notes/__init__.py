@@ -1,1 +1,0 @@
-"""What has moved: the notes of tickets, with a database of their own."""

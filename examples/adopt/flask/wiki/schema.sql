@@ -1,5 +1,0 @@
-CREATE TABLE IF NOT EXISTS pages (
-    name TEXT PRIMARY KEY,
-    text TEXT NOT NULL,
-    author TEXT NOT NULL
-);
