@@ -224,8 +224,14 @@ def test_a_takeover_that_fails_leaves_what_runs_alone(fleet: Drill) -> None:
             time.sleep(0.01)
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(("127.0.0.1", int(url.rpartition(":")[2])))
-        taken.listen()
+        until = time.monotonic() + 10
+        while True:  # Envoy's own connections may keep the port for a moment
+            try:
+                taken.bind(("127.0.0.1", int(url.rpartition(":")[2])))
+                taken.listen()
+                break
+            except OSError:
+                assert time.monotonic() < until
         refused = fleet.command.run("up")
         assert refused.returncode == 2
         assert f"port {url.rpartition(':')[2]} of 127.0.0.1 is taken" in refused.stderr

@@ -60,7 +60,7 @@ def test_code_that_does_not_import_is_refused_with_the_line(folder: Path, text: 
     face = folder / "shop/front/api.py"
     face.write_text(f"\n{text}\n")
     error = refused(folder)
-    assert error.message.startswith("the new version cannot run: shop.front.api does not import: ")
+    assert error.message.startswith("this version cannot run: shop.front.api does not import: ")
     assert said in error.message
     assert error.where == f"{face}:2"
 

@@ -225,14 +225,12 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
         ],
         "ignore_health_on_host_removal": True,  # else an instance that we took out stays as long as it looks healthy
         "outlier_detection": {
-            "split_external_local_origin_errors": True,
-            "consecutive_local_origin_failure": health.eject_after,
+            # Not split from what the instance answers: split, each connection that opens forgives the resets before it.
+            "split_external_local_origin_errors": False,
             "consecutive_gateway_failure": health.eject_after,
             "enforcing_consecutive_gateway_failure": 100,
-            "enforcing_consecutive_local_origin_failure": 100,
             "enforcing_consecutive_5xx": 0,
             "enforcing_success_rate": 0,
-            "enforcing_local_origin_success_rate": 0,
             "interval": "1s",
             "base_ejection_time": _duration(health.ejection_s),
             "max_ejection_percent": health.max_ejected_percent,
