@@ -103,7 +103,12 @@ def tell(text: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m demo.drill", description=__doc__)
-    parser.add_argument("--rate", type=float, default=100.0, help="people a second who begin to do something (default 100)")
+    parser.add_argument(
+        "--rate",
+        type=float,
+        default=200.0,
+        help="people a second who begin to do something (default 200: half of what two cores carry)",
+    )
     parser.add_argument("--runs", type=int, default=3, help="of each plan (default 3)")
     arguments = parser.parse_args()
     report, wrong = asyncio.run(drill(arguments.rate, arguments.runs))
