@@ -154,7 +154,7 @@ def blocks(page: str, kind: str) -> Iterator[tuple[str, str, int]]:
 
 def write_files(page: str, folder: Path) -> None:
     """The blocks of a page that are marked `file PATH`."""
-    for kind in ("toml", "python"):
+    for kind in ("toml", "python", "ini"):
         for mark, text, _ in blocks(page, kind):
             if mark.startswith("file "):
                 file = folder / mark.removeprefix("file ")

@@ -43,9 +43,16 @@ def steps(shop: Command, *arguments: str) -> str:
 
 
 def copies(folder: Path) -> None:
-    """Beside the application: a version that does not start, and one that breaks a caller."""
-    for name in ("next", "breaking"):
+    """Beside the application: a version that does not start, one that breaks a caller, and one with a module more."""
+    for name in ("next", "breaking", "more"):
         shutil.copytree(folder, folder.parent / name, ignore=shutil.ignore_patterns(".ramet"))
+    more = folder.parent / "more"
+    shutil.copytree(more / "shop/orders", more / "shop/stock")
+    stock = more / "shop/stock/api.py"
+    stock.write_text(stock.read_text().replace('"orders"', '"stock"').replace('"/orders', '"/stock'))
+    toml = more / "ramet.toml"
+    text = toml.read_text().replace('"shop.front"]', '"shop.front", "shop.stock"]').replace('["front"]', '["front", "stock"]')
+    toml.write_text(text)
     front = folder.parent / "next/shop/front/api.py"
     front.write_text(front.read_text() + DIES)
     orders = folder.parent / "breaking/shop/orders/api.py"

@@ -44,6 +44,13 @@ def test_the_longest_prefix_comes_first() -> None:
     ]
 
 
+def test_a_template_is_matched_to_the_letter() -> None:
+    """A path with a slash more is another one, which a mounted application may have: Django's end with one."""
+    paths = ("/", "/a", "/a/", "/a/{id}", "/{id}/")
+    rendered = routes_of(made(*(Route(prefix=path, targets=[to()], is_exact=True) for path in paths)))
+    assert [route["match"]["safe_regex"]["regex"] for route in rendered] == ["/", "/a", "/a/", "/a/[^/]+", "/[^/]+/"]
+
+
 def test_only_safe_methods_of_idempotent_routes_are_sent_again_after_a_reset() -> None:
     """A POST that was reset may have run: sending it again could write twice, whatever the route says of its GETs."""
     safe, other = routes_of(made(Route(prefix="/", targets=[to()], idempotent=True)))

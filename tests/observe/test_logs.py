@@ -6,6 +6,8 @@ import decimal
 import io
 import json
 import logging
+import logging.config
+import logging.handlers
 import re
 import sys
 import uuid
@@ -316,3 +318,52 @@ def test_a_library_needs_to_know_nothing_of_us(log: Log) -> None:
     with working():
         logging.getLogger("some.library.deep").info("hello")
     assert log.line["trace_id"] == TRACE.hex()
+
+
+DICT_CONFIG: dict[str, Any] = {
+    "version": 1,
+    "handlers": {
+        "console": {"class": "logging.StreamHandler"},
+        "report": {"class": "logging.handlers.BufferingHandler", "capacity": 9},
+    },
+    "root": {"handlers": ["console", "report"], "level": "ERROR"},
+}
+"""What Django's LOGGING often is: our handler goes, our level too, and our loggers are disabled, since it does not name them."""
+
+
+@pytest.fixture
+def silenced() -> Iterator[None]:
+    """Loggers that a test's configuration disables speak again afterwards."""
+    loggers = [each for each in logging.getLogger().manager.loggerDict.values() if isinstance(each, logging.Logger)]
+    before = [each.disabled for each in loggers]
+    yield
+    for each, disabled in zip(loggers, before, strict=True):
+        each.disabled = disabled
+
+
+@pytest.mark.usefixtures("silenced")
+def test_an_application_that_configures_logging_at_import_does_not_silence_us(log: Log) -> None:
+    """Its console handler would write each line again, without ids; what it writes elsewhere goes on."""
+    log.configured()
+    with logs.kept():
+        logging.config.dictConfig(DICT_CONFIG)
+    logs.canonical("request", status=200)
+    logging.getLogger("users.made.later").info("hello")
+    assert [line["event"] for line in log.lines] == ["request", "hello"]
+    ours, report = logging.getLogger().handlers
+    assert [type(ours), type(report)] == [logs.JsonHandler, logging.handlers.BufferingHandler]
+
+
+@pytest.mark.usefixtures("silenced")
+def test_where_nobody_configured_logging_the_application_s_own_holds() -> None:
+    """A script that imports the modules wants to see what they log."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    root.handlers.clear()
+    try:
+        with logs.kept():
+            logging.config.dictConfig(DICT_CONFIG)
+        assert len(root.handlers) == 2
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)

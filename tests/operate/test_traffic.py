@@ -87,6 +87,22 @@ def test_mounts_are_led_by_prefix_and_the_rest_goes_to_the_first_module() -> Non
     assert targets(routes, "/") == {"a@1": 100}
 
 
+def test_methods_that_no_endpoint_of_a_path_takes_go_on_to_the_mount_that_holds_it() -> None:
+    """One endpoint of an old application moved, and was extracted: DELETE of the same path has not moved."""
+    parts = {"old": Part(mounts=("/old",)), "new": Part(endpoints=(get("/old/x"), Served("POST", "/old/x"), get("/older")))}
+    apart = System(
+        instances=(Running("a-1", "a@1", ("old",)), Running("b-1", "b@1", ("new",))),
+        shares={"old": {"a@1": 100}, "new": {"b@1": 100}},
+    )
+    routes = traffic.routes(apart, {"1": release("1", **parts)})
+    assert [(each.prefix, tuple(each.methods), each.targets[0].service) for each in routes] == [
+        ("/old/x", ("GET", "POST", "HEAD"), "b"),
+        ("/older", (), "b"),
+        ("/old", (), "a"),
+        ("/", (), "a"),
+    ]
+
+
 def test_a_cluster_has_the_instances_of_its_place_that_listen() -> None:
     """One for each version of a service."""
     made = traffic.clusters(system(5), {"main-1": ("127.0.0.1", 1)})

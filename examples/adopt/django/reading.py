@@ -7,6 +7,6 @@ from ramet import Module
 module = Module("reading")
 
 
-@module.get("/reading-time")
+@module.get("/reading-time/")
 async def reading_time(text: str) -> dict[str, int]:
     return {"minutes": minutes(text)}

@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ramet.engines.envoy_model import Cluster, Endpoint, Listener, Route, bare, check, cluster_name
+from ramet.engines.envoy_model import Cluster, Endpoint, Listener, Route, check, cluster_name
 
 BOOTSTRAP, LISTENERS, ROUTES, CLUSTERS = "bootstrap.json", "lds.json", "rds.json", "cds.json"
 INGRESS = "ingress"
@@ -159,8 +159,7 @@ def _method(regex: str) -> dict[str, Any]:
 
 
 def _route(route: Route, retry_on: str, *, headers: list[dict[str, Any]]) -> dict[str, Any]:
-    path = bare(route.prefix)
-    match = _match(route, path)
+    match = _match(route)
     if headers:
         match["headers"] = headers
     action: dict[str, Any] = {
@@ -277,16 +276,16 @@ def _json(value: object) -> bytes:
     return json.dumps(value, indent=1).encode()
 
 
-def _match(route: Route, path: str) -> dict[str, Any]:
+def _match(route: Route) -> dict[str, Any]:
     if route.is_template:
-        segments = ["[^/]+" if segment.startswith("{") else re.escape(segment) for segment in path.split("/")[1:]]
-        return {"safe_regex": {"regex": "".join(f"/{segment}" for segment in segments) + "/?"}}
-    return {"path_separated_prefix": path} if path else {"prefix": "/"}
+        segments = ["[^/]+" if segment.startswith("{") else re.escape(segment) for segment in route.path.split("/")[1:]]
+        return {"safe_regex": {"regex": "".join(f"/{segment}" for segment in segments)}}
+    return {"path_separated_prefix": route.path} if route.path else {"prefix": "/"}
 
 
 def _rank(route: Route) -> tuple[Any, ...]:
     """Envoy takes the first that matches: templates before prefixes, text before a name, the longer before the shorter."""
-    path = bare(route.prefix)
+    path = route.path
     if route.is_template:
         segments = [(segment.startswith("{"), "" if segment.startswith("{") else segment) for segment in path.split("/")]
         return (0, segments, not route.methods, path)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ramet.errors import ConfigError
 
-_TEMPLATE = re.compile(r"(/([^/{}?#]+|\{\w+\}))+")
+_TEMPLATE = re.compile(r"(/([^/{}?#]*|\{\w+\}))+")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
@@ -85,7 +85,8 @@ class Route:
     """Requests whose path is `prefix`, or goes on after it with `/`. `/` is every path. The longest prefix wins.
 
     A prefix with names in braces, `/articles/{slug}/comments`, is a template: each name stands for one segment, and the path must
-    end where the template does. Templates win over prefixes, and one with text wins over one with a name in the same place.
+    end where the template does: `/articles/` is another template than `/articles`. Templates win over prefixes, and one with text
+    wins over one with a name in the same place.
     """
 
     prefix: str
@@ -111,6 +112,11 @@ class Route:
     @property
     def is_template(self) -> bool:
         return self.is_exact or "{" in self.prefix
+
+    @property
+    def path(self) -> str:
+        """As it is matched: a prefix without its last slash, so that `/` is empty."""
+        return self.prefix if self.is_template else self.prefix.rstrip("/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,13 +154,13 @@ def check(routes: Sequence[Route], clusters: Sequence[Cluster]) -> None:  # noqa
                 raise ConfigError(f"{word!r} cannot name a service or version", hint="letters, digits and . _ + -")
         for endpoint in cluster.endpoints:
             _check_address(endpoint.host, cluster.name)
-    prefixes = [(bare(route.prefix), tuple(route.methods)) for route in routes]
+    paths = [(route.path, tuple(route.methods)) for route in routes]
     for route in routes:
         if route.is_template and not _TEMPLATE.fullmatch(route.prefix):
             raise ConfigError(f"{route.prefix!r} is not a path template", hint="each name in braces is one whole segment")
         if not route.prefix.startswith("/") or any(mark in route.prefix for mark in "?#"):
             raise ConfigError(f"{route.prefix!r} is not a path prefix", hint="it begins with / and has no ? or #")
-        if prefixes.count((bare(route.prefix), tuple(route.methods))) > 1:
+        if paths.count((route.path, tuple(route.methods))) > 1:
             raise ConfigError(f"the prefix {route.prefix} is given twice")
         if any(target.weight < 0 for target in route.targets) or not any(target.weight for target in route.targets):
             raise ConfigError(f"route {route.prefix} sends its requests nowhere", hint="one weight at least is above 0")
@@ -170,8 +176,3 @@ def _check_address(host: str, cluster: str) -> None:
         ipaddress.ip_address(host)
     except ValueError:
         raise ConfigError(f"endpoint {host!r} of {cluster} is not an IP address", hint="resolve names first") from None
-
-
-def bare(prefix: str) -> str:
-    """A prefix without its last slash, as which it is matched; `/` is empty."""
-    return prefix.rstrip("/")

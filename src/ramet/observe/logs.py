@@ -10,6 +10,8 @@ import logging
 import sys
 import time
 import traceback
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from ramet.wire.context import current
@@ -217,6 +219,32 @@ def configure(
     root.handlers[:] = [handler]
     root.setLevel(level)
     return handler
+
+
+@contextmanager
+def kept() -> Generator[None]:
+    """What `configure` set is in force again afterwards, though code of an application configured `logging` as it was imported.
+
+    `logging.config.dictConfig`, which Django calls, takes handlers off the root logger and disables loggers that it does
+    not name, ours among them. Handlers that it put there stay, so files are written and errors reported; but not those that
+    write to the console, or each line would be there twice, once without its ids. Nothing is done where nobody has called
+    `configure`.
+    """
+    before, level = _ROOT.handlers[:], _ROOT.level
+    try:
+        yield
+    finally:
+        if before:
+            added = [each for each in _ROOT.handlers if each not in before and not _is_console(each)]
+            _ROOT.handlers[:] = [*before, *added]
+            _ROOT.setLevel(level)
+        for name, each in _ROOT.manager.loggerDict.items():
+            if isinstance(each, logging.Logger) and name.split(".", 1)[0] == logger.name:
+                each.disabled = False
+
+
+def _is_console(handler: logging.Handler) -> bool:
+    return getattr(handler, "stream", None) in {sys.stdout, sys.stderr}
 
 
 def canonical(event: str, /, *, level: int = logging.INFO, error: BaseException | None = None, **fields: Any) -> None:

@@ -104,10 +104,12 @@ class DatabaseServer:
                 await migrations.up(name, Path(folder), self.address(name), report=lambda _: None)
 
     async def missing(self, release: Release) -> dict[str, tuple[str, ...]]:
-        """Migrations of a release that the databases lack: module -> what each is."""
+        """Migrations of a release that the databases lack: module -> what each is. A module that is new to the application has no
+        database yet, and no service hosts it."""
         found: dict[str, tuple[str, ...]] = {}
+        known = {module.name for module in self._modules}
         for name, part in release.modules.items():
-            if part.migrations:
+            if part.migrations and name in known:
                 status = await migrations.status(name, Path(part.migrations), self.address(name))
                 if status.missing:
                     found[name] = tuple(map(str, status.missing))

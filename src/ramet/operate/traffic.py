@@ -36,7 +36,9 @@ def routes(system: System, releases: Mapping[str, Release]) -> list[Route]:
     module's.
 
     Endpoints of two modules may share the beginning of their paths, or a path with different methods, so each is a route of
-    its own. What one version serves and another does not goes to the places of that version alone, once they have a share.
+    its own. Methods that no endpoint of a path takes go on to the mount that holds it, as in one process.
+
+    What one version serves and another does not goes to the places of that version alone, once they have a share.
     """
     found: dict[str, _Path] = {}
     mounts: dict[str, Shares] = {}
@@ -50,8 +52,8 @@ def routes(system: System, releases: Mapping[str, Release]) -> list[Route]:
                 path.add(endpoint.method, shares, is_repeatable=endpoint.is_repeatable)
             for prefix in part.mounts:
                 mounts[prefix or "/"] = {**mounts.get(prefix or "/", {}), **shares}
+    made = [route for path in found.values() for route in path.routes(is_mounted=any(map(path.is_below, mounts)))]
     mounts.setdefault("/", next(iter(system.shares.values())))
-    made = [route for path in found.values() for route in path.routes()]
     return made + [_route(prefix, shares, is_exact=False, may_repeat=False) for prefix, shares in mounts.items()]
 
 
@@ -68,17 +70,21 @@ class _Path:
         if method == "GET":
             self._may_repeat = is_repeatable
 
-    def routes(self) -> list[Route]:
-        """One where all methods go the same way, which then also takes those that the path does not have."""
+    def is_below(self, prefix: str) -> bool:
+        prefix = prefix.rstrip("/")
+        return self._path.startswith(prefix) and self._path[len(prefix) :][:1] in {"", "/"}
+
+    def routes(self, *, is_mounted: bool) -> list[Route]:
+        """One where all methods go the same way, which then also takes those that the path does not have; unless a mount does."""
         alike: dict[tuple[tuple[str, int], ...], list[str]] = {}
         for method, shares in self._by_method.items():
             alike.setdefault(tuple(sorted(shares.items())), []).append(method)
-        first, *others = alike
-        made = [
+        ways = list(alike)
+        rest = [] if is_mounted else [ways.pop(0)]
+        return [
             _route(self._path, dict(each), is_exact=True, may_repeat=self._may_repeat, methods=_with_head(alike[each]))
-            for each in others
-        ]
-        return [*made, _route(self._path, dict(first), is_exact=True, may_repeat=self._may_repeat)]
+            for each in ways
+        ] + [_route(self._path, dict(each), is_exact=True, may_repeat=self._may_repeat) for each in rest]
 
 
 def _with_head(methods: Sequence[str]) -> tuple[str, ...]:

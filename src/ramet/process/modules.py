@@ -15,6 +15,7 @@ from ramet.errors import ConfigError, RametError
 from ramet.kit.near import did_you_mean
 from ramet.model.topology import Application
 from ramet.module import Module
+from ramet.observe import logs
 
 FACE = "api"
 OTHERS = ("handlers", "schedules")
@@ -27,7 +28,8 @@ def import_modules(application: Application) -> dict[str, Module]:
     Raises ConfigError, with the place in the user's code, for what cannot be imported, declares no Module, or another one than
     its name says; and what the declarations themselves raise.
     """
-    modules = {name: _module_of(name, path, application) for name, path in application.modules.items()}
+    with logs.kept():
+        modules = {name: _module_of(name, path, application) for name, path in application.modules.items()}
     for module in modules.values():
         for used in sorted(module.uses):
             if used not in modules:

@@ -123,8 +123,7 @@ def to_instances(
 
 
 def _where(router: Router[str], first: str, address: Callable[[str], tuple[str, int]], method: str, path: str) -> tuple[str, int]:
-    allowed = [method, "GET", *router.allowed(path)]  # a method that a path does not take is refused by who has the path
-    found = next((found for each in allowed if (found := router.find(each, path)) is not None), None)
-    if found is None:
-        found = router.find_mount(path)
+    found = router.find(method, path) or router.find_mount(path)
+    if found is None:  # a method that a path does not take is refused by who has the path
+        found = next((found for each in ("GET", *router.allowed(path)) if (found := router.find(each, path)) is not None), None)
     return address(found[0] if found is not None else first)

@@ -1,3 +1,5 @@
+import logging
+
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -5,10 +7,13 @@ from django.views.decorators.http import require_GET, require_POST
 from notes.models import Note
 from notes.reading import minutes
 
+logger = logging.getLogger(__name__)
+
 
 @require_POST
 def create(request: HttpRequest) -> HttpResponse:
     note = Note.objects.create(title=request.POST["title"], text=request.POST["text"])
+    logger.info("note %d made", note.pk)
     return redirect("note", note.pk)
 
 

@@ -1,3 +1,5 @@
+from collections import Counter
+
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
@@ -5,6 +7,8 @@ from shop import database
 from shop.prices import shipping_cents
 
 blueprint = Blueprint("orders", __name__)
+looked_at: Counter[str] = Counter()
+"""Item -> how often its orders were looked at. In memory, since nobody minds losing it."""
 
 
 @blueprint.post("/orders")
@@ -20,9 +24,16 @@ def show(order_id: int) -> str:
     order = database.get().execute("SELECT * FROM orders WHERE id = ?", (order_id,)).fetchone()
     if order is None:
         abort(404)
+    looked_at[order["item"]] += 1
     return render_template("order.html", order=order, cents=shipping_cents(order["grams"]))
 
 
-@blueprint.get("/shipping")
+@blueprint.get("/popular")
+def popular() -> dict[str, int]:
+    return dict(looked_at.most_common(10))
+
+
+@blueprint.route("/shipping", methods=["GET", "POST"])
 def shipping() -> dict[str, int]:
-    return {"cents": shipping_cents(int(request.args["grams"]))}
+    """By address, or by a form."""
+    return {"cents": shipping_cents(int(request.values["grams"]))}
