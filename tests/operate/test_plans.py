@@ -6,13 +6,16 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import time
+import venv
 from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+import ramet
 from ramet.engines.postgres import Postgres
 from ramet.model.wanted import Strategy
 from ramet.model.wishes import Wish
@@ -105,6 +108,26 @@ def test_a_version_that_does_not_import_moves_nothing(fleet: Drill) -> None:
     assert "No module named 'nowhere'" in refused.stderr
     assert "orders/api.py" in refused.stderr
     assert fleet.client.system().epoch == before.epoch
+
+
+def test_a_version_runs_with_the_virtual_environment_of_its_own_folder(fleet: Drill) -> None:
+    """So that a release may bring other libraries with it."""
+    url = fleet.up()
+    folder = another(fleet, "apart", old="", new="")
+    venv.create(folder / ".venv", with_pip=False)
+    (site,) = (folder / ".venv" / "lib").glob("python*/site-packages")
+    ours = [path for path in sys.path if path.endswith("site-packages")]
+    (site / "ours.pth").write_text("\n".join([*ours, str(Path(ramet.__file__).parent.parent)]))
+
+    async def roll() -> None:
+        await request(url, "POST", "/orders?sku=first")
+        assert (await fleet.take(Wish(roll=str(folder)))).plan.state == "done"
+        assert (await request(url, "GET", "/front/1")) == (200, "FIRST")
+
+    asyncio.run(roll())
+    for each in fleet.command.status()["instances"]:
+        command = Path(f"/proc/{each['pid']}/cmdline").read_bytes().split(b"\0")
+        assert command[0].decode() == str(folder / ".venv" / "bin" / "python")
 
 
 def test_a_version_that_breaks_a_deployed_caller_is_refused_with_both_signatures(fleet: Drill) -> None:

@@ -4,8 +4,10 @@ import pytest
 
 from ramet.model.control import Counters, Served
 from ramet.model.gates.samples import Side
+from ramet.model.release import Part, Release
+from ramet.module import Module
 from ramet.observe import names
-from ramet.operate.sampling import COLD_BUCKETS, ENOUGH, Reader, SlowLimits, known_errors, slow_limits
+from ramet.operate.sampling import COLD_BUCKETS, ENOUGH, Reader, SlowLimits, changed_calls, known_errors, slow_limits
 
 CALLS = names.CALL_BOUNDS_S
 NONE = SlowLimits()
@@ -95,3 +97,27 @@ def test_what_the_old_side_ever_raised_is_known() -> None:
     """Of the gate's modules, over all instances."""
     assert known_errors([counters(9, KeyError=2), counters(9, KeyError=1, OSError=4)], ["feed"]) == {"KeyError": 3, "OSError": 4}
     assert known_errors([counters(9, KeyError=2)], ["nothing"]) == {}
+
+
+def test_a_contract_that_was_changed_since_the_plan_is_named() -> None:
+    """The files of a version were edited while its plan ran: callers were compared with what is there no more."""
+    module = Module("orders")
+
+    @module.expose
+    async def find(sku: str) -> int:
+        return 1
+
+    @module.expose
+    async def count() -> int:
+        return 1
+
+    release = Release(
+        app="shop",
+        version="2",
+        file="",
+        python="",
+        modules={"orders": Part(calls={name: call.contract.descriptor for name, call in module.calls.items()})},
+    )
+    told = {call.contract.qualified: call.contract.hash for call in module.calls.values()}
+    assert changed_calls(release, ["orders"], told) == []
+    assert changed_calls(release, ["orders"], {**told, "orders.find": "0" * 16}) == ["orders.find"]

@@ -70,14 +70,18 @@ class CallContract(msgspec.Struct, frozen=True, eq=False, dict=True):
 
     @cached_property
     def hash(self) -> str:
-        """16 hex digits of SHA-256 over the descriptor without the names of types."""
-        import hashlib  # OpenSSL is a tenth of `import ramet`, and only connections ask for hashes
-
-        return hashlib.sha256(shapes.canonical(shapes.unnamed(self.descriptor))).hexdigest()[:16]
+        return hash_of(self.descriptor)
 
     @cached_property
     def signature(self) -> str:
         return signature_of(self.descriptor)
+
+
+def hash_of(descriptor: dict[str, Any]) -> str:
+    """16 hex digits of SHA-256 over a contract's descriptor without the names of types."""
+    import hashlib  # OpenSSL is a tenth of `import ramet`, and only connections ask for hashes
+
+    return hashlib.sha256(shapes.canonical(shapes.unnamed(descriptor))).hexdigest()[:16]
 
 
 def signature_of(descriptor: dict[str, Any]) -> str:

@@ -20,11 +20,12 @@ from ramet.model.gates.policy import Policy
 from ramet.model.gates.samples import Sample, Signal
 from ramet.model.gates.state import Gate
 from ramet.model.gates.verdicts import Verdict
+from ramet.model.release import Release
 from ramet.model.steps import Watch
 from ramet.model.system import System
 from ramet.operate.errors import GateFailed, GateHeld
 from ramet.operate.keeper import Keeper
-from ramet.operate.sampling import Reader, SlowLimits, known_errors, slow_limits
+from ramet.operate.sampling import Reader, SlowLimits, changed_calls, known_errors, slow_limits
 from ramet.process import control
 
 TICK_S = 1.0
@@ -41,6 +42,8 @@ class Watched(Protocol):
     def system(self) -> System: ...
     @property
     def keepers(self) -> Mapping[str, Keeper]: ...
+    @property
+    def releases(self) -> Mapping[str, Release]: ...
 
 
 class Gates:
@@ -130,6 +133,7 @@ class _Open:
         self._restarts: dict[str, int] = {}
         self._unready: dict[str, int] = {}
         self._known: dict[str, int] = {}
+        self._changed: list[Signal] = []
         self._is_new = True
         self._open(policy)
 
@@ -166,6 +170,7 @@ class _Open:
             ]
             self._limits = slow_limits(old, self._gate.modules, self._promised_s)
             self._known = known_errors(old, self._gate.modules)
+            self._changed = [signal for name in self._names(world, self._gate.new) for signal in await self._compare(world, name)]
         self._reader.begin(readings)
         for name in self._names(world, (*self._gate.old, *self._gate.new)):
             self._restarts.setdefault(name, world.keepers[name].supervisor.restarts)
@@ -179,6 +184,7 @@ class _Open:
             old = type(old)(old.requests, old.errors, old.slow, {**self._known, **old.exceptions})
             self._is_new = False
         signals = [
+            *self._changed,
             *await self._signals(world, self._gate.new, "new", memory_limits),
             *await self._signals(world, self._gate.old, "old", memory_limits),
         ]
@@ -192,6 +198,16 @@ class _Open:
 
     def _names(self, world: Watched, places: tuple[str, ...]) -> list[str]:
         return [each.instance for place in places for each in world.system.at(place) if each.instance in world.keepers]
+
+    async def _compare(self, world: Watched, name: str) -> list[Signal]:
+        keeper = world.keepers[name]
+        try:
+            told: dict[str, str] = await keeper.call(control.contracts)
+        except (RametError, OSError, TimeoutError):
+            return []  # that it does not answer is another signal
+        changed = changed_calls(world.releases[keeper.launch.version], self._gate.modules, told)
+        said = f"{', '.join(changed)}: not the contract that the plan was made with; the files of this version were changed"
+        return [_signal("contract", name, said, "new")] if changed else []
 
     async def _read(self, world: Watched) -> dict[str, Counters]:
         names = self._names(world, (*self._gate.old, *self._gate.new))

@@ -4,8 +4,10 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ramet.model.contract import hash_of
 from ramet.model.control import Counters, Served
 from ramet.model.gates.samples import Side
+from ramet.model.release import Release
 from ramet.observe import names
 
 ENOUGH = 20
@@ -118,3 +120,14 @@ def known_errors(readings: Iterable[Counters], modules: Sequence[str]) -> dict[s
             for error, count in (each.modules[module].errors if module in each.modules else {}).items():
                 found[error] = found.get(error, 0) + count
     return found
+
+
+def changed_calls(release: Release, modules: Sequence[str], told: Mapping[str, str]) -> list[str]:
+    """Calls whose contract, as an instance tells it, is not what the release had when its plan was made: its files were changed
+    in between, and callers were compared with something else. told: qualified name -> hash."""
+    return [
+        name
+        for module in modules
+        for call, descriptor in release.modules[module].calls.items()
+        if (name := f"{module}.{call}") in told and told[name] != hash_of(descriptor)
+    ]
