@@ -231,6 +231,7 @@ class LiveWorld:
         await _all(keeper.stop() for keeper in keepers)
         for name in instances:
             self.keepers.pop(name, None)
+            self._down.discard(name)
 
     # Modules
 
