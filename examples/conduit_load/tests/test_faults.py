@@ -102,7 +102,7 @@ def test_conduit_keeps_its_promises() -> None:
 def test_a_gateway_that_repeats_commands_is_found() -> None:
     """Each article is there twice."""
     report = load_through(Repeating)
-    assert kinds(report) == {"twice"}
+    assert "twice" in kinds(report)  # and what a command that runs late again undoes or refuses is found as well
     assert all("POST /articles" in str(finding) for finding in report.found.findings)
 
 
