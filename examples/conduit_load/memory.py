@@ -45,14 +45,35 @@ class Article:
     is_moving: bool = False
     """Its title is being changed, or may have been changed: its slug is not sure."""
     comments: "list[Comment]" = field(default_factory=list)
+    slugs: set[str] = field(default_factory=set)
+    """All that it has had, for sure."""
+    others: set[str] = field(default_factory=set)
+    """Of a second article with its text, which somebody made of a command that ran twice."""
 
     def __post_init__(self) -> None:
+        if self.slug:
+            self.slugs.add(self.slug)
         self.description = f"About {self.title}"
         """It never changes, and no other article has it: the token of this one in the history."""
         self.title_key = f"title of {self.title}"
         self.body_key = f"body of {self.title}"
         self.likes_key = f"likes of {self.title}"
         self.comments_key = f"comments on {self.title}"
+
+    def named(self, slug: str) -> None:
+        """It has this slug from now on."""
+        self.slug = slug
+        self.slugs.add(slug)
+
+    def is_shown_as(self, slug: str) -> bool:
+        """Whether what is shown under a slug is this article, and not a second one with its text. What is unknown counts as this
+        one for as long as its own slug is not sure."""
+        if slug in self.slugs or slug in self.others:
+            return slug in self.slugs
+        if not self.slug or self.is_moving:
+            return True
+        self.others.add(slug)
+        return False
 
     @property
     def is_usable(self) -> bool:
@@ -136,7 +157,7 @@ class World:
 
     def moved(self, article: Article, slug: str) -> None:
         self.by_slug.pop(article.slug, None)
-        article.slug = slug
+        article.named(slug)
         self.by_slug[slug] = article
 
     def deleted(self, article: Article) -> None:

@@ -83,7 +83,7 @@ async def publish(session: Session, who: Person) -> None:
     )
     if reply is None:
         return
-    article.slug = reply.value["article"]["slug"]
+    article.named(reply.value["article"]["slug"])
     article.exists.told()
     session.world.published(article)
     if session.chance.random() < 0.5:

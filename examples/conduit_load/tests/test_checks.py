@@ -36,6 +36,25 @@ def test_an_article_that_is_there_twice_is_noticed(scene: Scene) -> None:
     assert scene.found(lambda s: reads.read_list_of(s, None, scene.bob), listed) == {"twice": 1}
 
 
+def test_the_second_of_two_is_not_held_against_the_first(scene: Scene) -> None:
+    """It has the old title and no likes for good, which is no staleness of the one that was renamed and liked."""
+    both = scene.listed(scene.seen(), scene.seen(slug="title-2"))
+    assert scene.found(lambda s: reads.read_list_of(s, None, scene.bob), both) == {"twice": 1}
+    renamed = scene.seen(title="Once more on w1", slug="once-more")
+    rename = [lambda s: writes.rename(s, scene.bob, scene.article), (200, {"article": renamed}), (200, {"article": renamed})]
+    assert scene.found(*rename) == {}
+    listed = scene.listed(renamed, scene.seen(slug="title-2"))
+    assert scene.found(lambda s: reads.read_list_of(s, None, scene.bob), listed) == {}  # told already, and nothing else
+
+
+def test_under_a_slug_that_it_had_the_old_title_is_stale(scene: Scene) -> None:
+    """A cache shows it as it was; that is no second article."""
+    renamed = scene.seen(title="Once more on w1", slug="once-more")
+    rename = [lambda s: writes.rename(s, scene.bob, scene.article), (200, {"article": renamed}), (200, {"article": renamed})]
+    assert scene.found(*rename) == {}
+    assert scene.found(lambda s: reads.read_list_of(s, None, scene.bob), scene.listed(scene.seen())) == {"stale": 1}
+
+
 def test_an_article_that_nobody_published_is_noticed(scene: Scene) -> None:
     """By an author of this world; others may have written before."""
     listed = scene.listed(scene.seen(), scene.seen(description="?"), scene.seen(description="?", author={"username": "carl"}))
