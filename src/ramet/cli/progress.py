@@ -76,10 +76,11 @@ def _live() -> Generator[Show]:
     """The step in hand with a bar over all steps below what is printed."""
     # Deferred: an extra, and only for a terminal.
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
-    columns = (SpinnerColumn(), BarColumn(bar_width=24), TextColumn("{task.completed:.0f}/{task.total:.0f}"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TextColumn("{task.description}"), console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
 
@@ -87,7 +88,7 @@ def _live() -> Generator[Show]:
             if line.step >= 0:
                 what = plan.steps[line.step]
                 back = "take back: " if line.event == "undoing" else ""
-                bar.update(task, total=len(plan.steps), completed=plan.taken, description=f"{back}{what}")
+                bar.update(task, total=len(plan.steps), completed=plan.taken, description=escape(f"{back}{what}"))
             if line.step >= 0 and line.event in _MARKS:
                 mark, color = _MARKS[line.event]
                 detail = f"  [dim]{line.detail}[/dim]" if line.detail else ""
