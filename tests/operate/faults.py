@@ -20,6 +20,7 @@ from pathlib import Path
 
 from ramet.errors import RametError
 from ramet.model.commands import PlanProgress
+from ramet.model.wanted import Strategy
 from ramet.model.wishes import Wish
 from ramet.operate.client import Client
 from ramet.operate.folder import Folder
@@ -32,7 +33,10 @@ PLANS = {
     "extract": (None, Wish(extract="orders")),
     "absorb": (Wish(extract="orders"), Wish(absorb="orders")),
     "scale": (None, Wish(scale="main", instances=3)),
+    "apply": (None, Wish(topology="grown")),
     "roll": (None, Wish(roll=".")),
+    "canary": (None, Wish(roll=".", strategy=Strategy.CANARY)),
+    "blue-green": (None, Wish(roll=".", strategy=Strategy.BLUE_GREEN)),
 }
 """What is done before, and the plan that meets the fault."""
 
