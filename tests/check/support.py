@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
-from ramet.check import opening, running
+from ramet.check import judging, opening
 from ramet.check.report import Report
 from ramet.operate import files
 
@@ -29,12 +29,12 @@ def conduit(folder: Path) -> Path:
 def check_application(folder: Path) -> Report:
     file = folder / "ramet.toml"
     opened = opening.of_application(files.load(file), file, cached=False)
-    return running.report(opened, folder / running.ACCEPTED)
+    return judging.report(opened, folder / judging.ACCEPTED)
 
 
 def check_package(given: str, here: Path) -> Report:
     opened = opening.of_package(given, here, cached=False)
-    return running.report(opened, here / running.ACCEPTED)
+    return judging.report(opened, here / judging.ACCEPTED)
 
 
 def told(report: Report) -> list[str]:

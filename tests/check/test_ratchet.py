@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ramet.check import ratchet, rules, running
+from ramet.check import judging, ratchet, rules
 from ramet.check.findings import Finding
 from ramet.errors import ConfigError
 from tests.check.support import check_package, codes, write
@@ -21,7 +21,7 @@ SHOP: dict[str, str | bytes] = {
 
 
 def accept(folder: Path) -> None:
-    running.accept(check_package("shop", folder), folder / ratchet.FILE)
+    judging.accept(check_package("shop", folder), folder / ratchet.FILE)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ramet.check import imports, opening, revisions, running
+from ramet.check import imports, judging, opening, revisions
 from ramet.check.calling import CallGraph
 from ramet.check.deployed import Sites, Version, compare
 from ramet.check.opening import Opened
@@ -60,7 +60,7 @@ def _report(file: Path, deployed: Sequence[Version]) -> Report:
     opened = opening.of_application(files.load(file), file)
     contracts = contracts_of(_release(file, HERE, ()))
     new = Version(HERE, contracts, sites_in(opened.project), places_in(opened))
-    return running.report_of(opened, [finding for old in deployed for finding in compare(old, new)])
+    return judging.report_of(opened, [finding for old in deployed for finding in compare(old, new)])
 
 
 def _release(file: Path, version: str, path: Sequence[Path]) -> Release:

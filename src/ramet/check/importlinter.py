@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from ramet.check.contracts import Contract, Forbidden, Layers, Row
+from ramet.check.import_rules import Forbidden, ImportRule, Layers, Row
 from ramet.errors import ConfigError
 
 _PREFIX = "importlinter"
 
 
-def contracts_in(folder: Path) -> tuple[Contract, ...]:
+def rules_in(folder: Path) -> tuple[ImportRule, ...]:
     """Of a folder's configuration; none where there is none. Raises ConfigError for a file that is damaged."""
     for name in (".importlinter", "setup.cfg", "pyproject.toml"):
         path = folder / name
@@ -30,7 +30,7 @@ def contracts_in(folder: Path) -> tuple[Contract, ...]:
         except (OSError, ValueError, RecursionError, configparser.Error) as error:
             raise ConfigError(f"cannot be read: {error}", where=str(path)) from error
         if session or listed:
-            return tuple(contract for options in listed for contract in _contracts(options, session, name))
+            return tuple(rule for options in listed for rule in _rules(options, session, name))
     return ()
 
 
@@ -56,7 +56,7 @@ def _ini(text: str) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
     return session, [dict(parser[name]) for name in parser.sections() if name.startswith(f"{_PREFIX}:contract:")]
 
 
-def _contracts(options: Mapping[str, Any], session: Mapping[str, Any], file: str) -> Iterator[Contract]:
+def _rules(options: Mapping[str, Any], session: Mapping[str, Any], file: str) -> Iterator[ImportRule]:
     name = str(options.get("name", "unnamed"))
     ignored = tuple(_list(options.get("ignore_imports")))
     with_typing = not _flag(session.get("exclude_type_checking_imports"))

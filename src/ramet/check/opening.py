@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ramet.check import cache, importlinter, sources, tach
-from ramet.check.contracts import Contract, Layers, Row
 from ramet.check.facts import Facts
+from ramet.check.import_rules import ImportRule, Layers, Row
 from ramet.check.project import ModuleSource, Place, Project, Public, SourceFile
 from ramet.check.sources import Root
 from ramet.check.tach import Tach
@@ -35,9 +35,9 @@ def of_application(application: Application, file: Path, *, path: Sequence[Path]
     read = tach.read(folder / tach.FILE)
     modules = tuple(_declared(application, name, package, files, facts, read) for name, package in application.modules.items())
     rows = tuple(Row(tuple(application.modules[name] for name in row)) for row in application.boundaries.layers)
-    contracts: list[Contract] = [Layers("layers", "[check] in ramet.toml", rows=rows)] if rows else []
-    contracts += (*read.contracts, *importlinter.contracts_in(folder))
-    return Opened(Project(folder, modules, files, facts, is_application=True, contracts=tuple(contracts)), lines)
+    import_rules: list[ImportRule] = [Layers("layers", "[check] in ramet.toml", rows=rows)] if rows else []
+    import_rules += (*read.import_rules, *importlinter.rules_in(folder))
+    return Opened(Project(folder, modules, files, facts, is_application=True, import_rules=tuple(import_rules)), lines)
 
 
 def of_package(given: str, here: Path, *, cached: bool = True) -> Opened:
@@ -56,8 +56,8 @@ def of_package(given: str, here: Path, *, cached: bool = True) -> Opened:
     _check_name(root, files, facts, given)
     read = tach.read(here / tach.FILE)
     modules = tuple(_found(package, root, files, facts, read) for package in _packages(root, files, read))
-    contracts = (*read.contracts, *importlinter.contracts_in(here))
-    return Opened(Project(folder, modules, files, facts, is_application=False, contracts=contracts), lines)
+    import_rules = (*read.import_rules, *importlinter.rules_in(here))
+    return Opened(Project(folder, modules, files, facts, is_application=False, import_rules=import_rules), lines)
 
 
 def _read(roots: Iterable[Root], folder: Path, kept: Path | None) -> tuple[dict[str, SourceFile], dict[str, Facts], int]:

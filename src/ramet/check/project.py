@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ramet.check import imports
-from ramet.check.contracts import Contract
 from ramet.check.facts import Facts
+from ramet.check.import_rules import ImportRule
 
 
 class SourceFile(NamedTuple):
@@ -67,7 +67,7 @@ class Project:
     files: Mapping[str, SourceFile]
     facts: Mapping[str, Facts]
     is_application: bool
-    contracts: tuple[Contract, ...] = ()
+    import_rules: tuple[ImportRule, ...] = ()
     _modules_by_file: dict[str, ModuleSource | None] = field(default_factory=dict[str, ModuleSource | None])
     _bindings: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from ramet.check.contracts import Contract, Layers, Row
+from ramet.check.import_rules import ImportRule, Layers, Row
 from ramet.check.project import Place, Public
 from ramet.errors import ConfigError
 
@@ -30,7 +30,7 @@ class TachModule:
 @dataclass(frozen=True, slots=True)
 class Tach:
     modules: Mapping[str, TachModule] = field(default_factory=dict[str, TachModule])
-    contracts: tuple[Contract, ...] = ()
+    import_rules: tuple[ImportRule, ...] = ()
 
 
 def read(file: Path) -> Tach:
@@ -89,7 +89,7 @@ def _is_pattern(text: str) -> bool:
     return True
 
 
-def _layers(table: Mapping[str, Any], layered: Mapping[str, list[str]]) -> Iterator[Contract]:
+def _layers(table: Mapping[str, Any], layered: Mapping[str, list[str]]) -> Iterator[ImportRule]:
     names = _texts(table.get("layers"), key="name")
     rows = tuple(Row(tuple(layered[name]), are_independent=False) for name in names if name in layered)
     if rows:

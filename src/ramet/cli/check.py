@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ramet.check import against as comparing
-from ramet.check import formats, opening, running
+from ramet.check import formats, judging, opening
 from ramet.check.findings import Finding
 from ramet.check.report import Report
 from ramet.cli.groups import Choice
@@ -41,16 +41,16 @@ def check(context: click.Context, target: str | None, accept: bool, against: str
     """
     here = Path.cwd()
     file = _application(target, here)
-    accepted_file = (file.parent if file else here) / running.ACCEPTED
+    accepted_file = (file.parent if file else here) / judging.ACCEPTED
     if against is not None:
         if file is None or accept:
             raise click.UsageError("--against is for an application, and nothing of it can be accepted", context)
         report = comparing.report(file, against)
     else:
         opened = opening.of_application(files.load(file), file) if file else opening.of_package(str(target), here)
-        report = running.report(opened, accepted_file)
+        report = judging.report(opened, accepted_file)
     if accept:
-        click.echo(f"accepted: {len(running.accept(report, accepted_file))} in {os.path.relpath(accepted_file)}", err=True)
+        click.echo(f"accepted: {len(judging.accept(report, accepted_file))} in {os.path.relpath(accepted_file)}", err=True)
         return
     if json_:
         click.echo(json.dumps(formats.as_json(report, shown_in(report.folder, here)), indent=2))

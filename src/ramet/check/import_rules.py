@@ -12,7 +12,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Contract:
+class ImportRule:
     """Which imports there must not be. source: where it stands, such as `pyproject.toml`.
 
     ignored: direct imports that do not count, as `importer -> imported` with wildcards. What counts: with_typing, imports for
@@ -28,14 +28,14 @@ class Contract:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layers(Contract):
+class Layers(ImportRule):
     """rows: the highest first. Each may import those below it."""
 
     rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Forbidden(Contract):
+class Forbidden(ImportRule):
     """pairs: (what must not import, what must not be imported). Names may have wildcards: `shop.*`, `shop.**`.
 
     as_packages: what is below a name is meant too.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ramet.check import boundaries, cycles, declared, ratchet, state, tables, transactions, unread, uses, waiving
+from ramet.check import boundaries, cycles, layers, ratchet, state, tables, transactions, unread, uses, waiving
 from ramet.check.findings import Finding, order
 from ramet.check.opening import Opened
 from ramet.check.project import Project
@@ -11,14 +11,14 @@ from ramet.check.report import Report
 
 ACCEPTED = ratchet.FILE
 
-RULES: tuple[Callable[[Project], Iterator[Finding]], ...] = (
+FAMILIES: tuple[Callable[[Project], Iterator[Finding]], ...] = (
     boundaries.find,
     uses.find,
     cycles.find,
     transactions.find,
     tables.find,
     state.find,
-    declared.find,
+    layers.find,
     unread.find,
 )
 """One a family. A new one is a new file and a line here."""
@@ -26,7 +26,7 @@ RULES: tuple[Callable[[Project], Iterator[Finding]], ...] = (
 
 def report(opened: Opened, accepted_file: Path) -> Report:
     """Raises ConfigError for a damaged file of accepted findings."""
-    found, waived = waiving.waive(opened.project, [finding for rule in RULES for finding in rule(opened.project)])
+    found, waived = waiving.waive(opened.project, [finding for find in FAMILIES for finding in find(opened.project)])
     return report_of(opened, found, waived, ratchet.load(accepted_file))
 
 

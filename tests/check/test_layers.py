@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ramet.check import declared, importlinter, opening, reading, tach
-from ramet.check.contracts import Forbidden, Layers, Row
+from ramet.check import importlinter, layers, opening, reading, tach
+from ramet.check.import_rules import Forbidden, Layers, Row
 from ramet.errors import ConfigError
 from ramet.model import topology
 from tests.check.support import check_application, check_package, told, write
@@ -276,7 +276,7 @@ type = protected
 def test_contracts_of_import_linter_are_read_from_each_of_its_files(name: str, text: str, tmp_path: Path) -> None:
     """The same in all three; a type that says something else is passed over."""
     (tmp_path / name).write_text(text)
-    layers, alone, no_web = importlinter.contracts_in(tmp_path)
+    layers, alone, no_web = importlinter.rules_in(tmp_path)
     assert layers == Layers(
         "layers",
         name,
@@ -320,11 +320,11 @@ def test_what_import_linter_says_of_ramet_is_said_here_too() -> None:
     """Its contracts are kept, with layers, wildcards and libraries; a line that breaks one is found."""
     root = Path(tach.__file__).parents[3]
     project = opening.of_package("src/ramet", root, cached=False).project
-    assert {type(contract) for contract in project.contracts} == {Layers, Forbidden}
-    assert list(declared.find(project)) == []
+    assert {type(each) for each in project.import_rules} == {Layers, Forbidden}
+    assert list(layers.find(project)) == []
     more = reading.read(b"from ramet.engines import ports\n", "ramet.edge.limits", is_package=False)
     broken = dataclasses.replace(project, facts={**project.facts, "ramet.edge.limits": more})
-    assert [each.code for each in declared.find(broken)] == ["RM706"]
+    assert [each.code for each in layers.find(broken)] == ["RM706"]
 
 
 @pytest.mark.parametrize(
@@ -334,7 +334,7 @@ def test_a_damaged_file_is_an_error(name: str, text: str, tmp_path: Path) -> Non
     """Passing over it would hide a contract."""
     (tmp_path / name).write_bytes(text.encode("latin-1"))
     with pytest.raises(ConfigError, match="cannot be read"):
-        importlinter.contracts_in(tmp_path)
+        importlinter.rules_in(tmp_path)
 
 
 VALUES = st.recursive(

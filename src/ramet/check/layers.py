@@ -7,33 +7,33 @@ import grimp
 from grimp.exceptions import InvalidImportExpression, InvalidModuleExpression, NoSuchContainer
 
 from ramet.check import graph, rules
-from ramet.check.contracts import Contract, Forbidden, Layers
 from ramet.check.findings import Finding
+from ramet.check.import_rules import Forbidden, ImportRule, Layers
 from ramet.check.project import Project
 from ramet.check.rules import Rule
 
 
 def find(project: Project) -> Iterator[Finding]:
     graphs: dict[tuple[bool, bool], grimp.ImportGraph] = {}
-    for contract in project.contracts:
-        kinds = (contract.with_typing, contract.with_dynamic)
+    for import_rule in project.import_rules:
+        kinds = (import_rule.with_typing, import_rule.with_dynamic)
         if kinds not in graphs:
             graphs[kinds] = graph.of_files(project, with_typing=kinds[0], with_dynamic=kinds[1])
-        imports = _without_ignored(graphs[kinds], contract)
-        match contract:
+        imports = _without_ignored(graphs[kinds], import_rule)
+        match import_rule:
             case Layers():
-                yield from _layers(project, imports, contract)
+                yield from _layers(project, imports, import_rule)
             case Forbidden():
-                yield from _forbidden(project, imports, contract)
+                yield from _forbidden(project, imports, import_rule)
             case _:
-                raise AssertionError(contract)
+                raise AssertionError(import_rule)
 
 
-def _without_ignored(imports: grimp.ImportGraph, contract: Contract) -> grimp.ImportGraph:
-    if not contract.ignored:
+def _without_ignored(imports: grimp.ImportGraph, import_rule: ImportRule) -> grimp.ImportGraph:
+    if not import_rule.ignored:
         return imports
     rest = copy.deepcopy(imports)
-    for expression in contract.ignored:
+    for expression in import_rule.ignored:
         try:
             found = rest.find_matching_direct_imports(expression)
         except InvalidImportExpression:
@@ -43,10 +43,10 @@ def _without_ignored(imports: grimp.ImportGraph, contract: Contract) -> grimp.Im
     return rest
 
 
-def _layers(project: Project, imports: grimp.ImportGraph, contract: Layers) -> Iterator[Finding]:
+def _layers(project: Project, imports: grimp.ImportGraph, import_rule: Layers) -> Iterator[Finding]:
     layers: list[grimp.Layer] = []
     seen: set[str] = set()
-    for row in contract.rows:
+    for row in import_rule.rows:
         names = [name for name in dict.fromkeys(row.packages) if name in imports.modules and name not in seen]
         seen.update(names)
         if names:
@@ -56,16 +56,16 @@ def _layers(project: Project, imports: grimp.ImportGraph, contract: Layers) -> I
     except NoSuchContainer:
         return
     for each in sorted(illegal, key=lambda each: (each.importer, each.imported)):
-        yield from _along(project, imports, contract, rules.LAYER, each.importer, each.imported)
+        yield from _along(project, imports, import_rule, rules.LAYER, each.importer, each.imported)
 
 
-def _forbidden(project: Project, imports: grimp.ImportGraph, contract: Forbidden) -> Iterator[Finding]:
-    for source, target in contract.pairs:
+def _forbidden(project: Project, imports: grimp.ImportGraph, import_rule: Forbidden) -> Iterator[Finding]:
+    for source, target in import_rule.pairs:
         for importer in _matching(imports, source):
             for imported in _matching(imports, target):
                 if importer != imported:
                     yield from _along(
-                        project, imports, contract, rules.FORBIDDEN, importer, imported, as_packages=contract.as_packages
+                        project, imports, import_rule, rules.FORBIDDEN, importer, imported, as_packages=import_rule.as_packages
                     )
 
 
@@ -81,7 +81,7 @@ def _matching(imports: grimp.ImportGraph, name: str) -> list[str]:
 def _along(
     project: Project,
     imports: grimp.ImportGraph,
-    contract: Contract,
+    import_rule: ImportRule,
     rule: Rule,
     importer: str,
     imported: str,
@@ -98,14 +98,14 @@ def _along(
         chains = {found} if found else set[tuple[str, ...]]()
     direct = [chain for chain in chains if len(chain) == 2]
     told: set[tuple[str, ...]] = set()
-    for chain in sorted(direct or (chains if contract.with_indirect else ()), key=lambda chain: (len(chain), chain)):
+    for chain in sorted(direct or (chains if import_rule.with_indirect else ()), key=lambda chain: (len(chain), chain)):
         if chain[:2] not in told:
             told.add(chain[:2])
-            yield _finding(project, imports, contract, rule, importer, chain)
+            yield _finding(project, imports, import_rule, rule, importer, chain)
 
 
 def _finding(
-    project: Project, imports: grimp.ImportGraph, contract: Contract, rule: Rule, importer: str, chain: Sequence[str]
+    project: Project, imports: grimp.ImportGraph, import_rule: ImportRule, rule: Rule, importer: str, chain: Sequence[str]
 ) -> Finding:
     file = project.files[chain[0]]
     details = imports.get_import_details(importer=chain[0], imported=chain[1])
@@ -115,7 +115,7 @@ def _finding(
         rule,
         file.shown,
         line,
-        f"{importer} imports {chain[-1]}{way}, against `{contract.name}` of {contract.source}",
+        f"{importer} imports {chain[-1]}{way}, against `{import_rule.name}` of {import_rule.source}",
         f"{rule.change[0].lower()}{rule.change[1:].rstrip('.')}",
-        f"{importer} -> {chain[-1]}: {contract.name}",
+        f"{importer} -> {chain[-1]}: {import_rule.name}",
     )
