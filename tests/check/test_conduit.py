@@ -252,6 +252,11 @@ PLANTS: dict[str, Plant] = {
         "the `uses` of `accounts` is computed",
         replaces=((ACCOUNTS, 'module = Module("accounts")', 'module = Module("accounts", uses=list())  # here'),),
     ),
+    "uses that may be among options": Plant(
+        "RM710",
+        "the `uses` of `accounts` is computed",
+        replaces=((ACCOUNTS, 'module = Module("accounts")', 'module = Module("accounts", **dict())  # here'),),
+    ),
     "a syntax error": Plant("RM711", "nothing in it was checked: ", adds=(("conduit/broken.py", "x = 1\ndef (  # here\n"),)),
     "a waiver of nothing": Plant(
         "RM712",

@@ -57,6 +57,11 @@ def test_relative_imports_keep_their_dots() -> None:
     assert found.relative == ((1, ""), (1, "api"), (2, "orders"), (2, "orders.store"))
 
 
+def test_uses_that_are_written_out_are_no_doubt_beside_options() -> None:
+    found = read_imports("module = Module('a', **options, uses=['b'])")
+    assert (found.uses, found.doubt) == (("b",), "")
+
+
 def test_uses_are_those_of_all_declarations() -> None:
     assert read_imports("a = Module('a')\nb = ramet.Module('b', uses=['a', 'c'])").uses == ("a", "c")
 

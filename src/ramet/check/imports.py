@@ -70,14 +70,21 @@ def resolve(dotted: str, bound: Mapping[str, str]) -> str:
 
 def declaration(node: ast.Call, name: str) -> Declaration:
     """Of a call of `Module`."""
-    for keyword in node.keywords:
-        if keyword.arg == "uses":
-            return Declaration(node.lineno, name, _texts(keyword.value), keyword.value.lineno)
-    return Declaration(node.lineno, name, (), node.lineno)
+    given = _given_uses(node)
+    return Declaration(node.lineno, name, declared_uses(node), given.lineno if given is not None else node.lineno)
 
 
-def _texts(node: ast.expr) -> tuple[str, ...] | None:
-    if not isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+def declared_uses(node: ast.Call) -> tuple[str, ...] | None:
+    """Of a call of `Module`; None where they are more than a list of texts, or may be among `**options`."""
+    given = _given_uses(node)
+    if given is None:
+        return ()
+    if not isinstance(given, (ast.List, ast.Tuple, ast.Set)):
         return None
-    values = [each.value for each in node.elts if isinstance(each, ast.Constant) and isinstance(each.value, str)]
-    return tuple(values) if len(values) == len(node.elts) else None
+    values = [each.value for each in given.elts if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+    return tuple(values) if len(values) == len(given.elts) else None
+
+
+def _given_uses(node: ast.Call) -> ast.expr | None:
+    by_name = {keyword.arg: keyword.value for keyword in node.keywords}
+    return by_name.get("uses", by_name.get(None))

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ramet.check.imports import declared_uses
+
 _PROCESSES = {"subprocess", "multiprocessing", "runpy", "pkgutil", "zipimport", "imp"}
 _DYNAMIC = {"__import__", "import_module", "importorskip", "find_spec", "spec_from_file_location", "entry_points", "exec", "eval",
             "create_subprocess_exec", "create_subprocess_shell", "ProcessPoolExecutor", "system", "popen", "execv", "execve",
@@ -108,14 +110,7 @@ def _last_name(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
-def _declared_uses(node: ast.AST) -> list[str] | None:
-    """Of `Module("name", uses=[...])`; of anything else none. None where they are not written out."""
-    if not isinstance(node, ast.Call) or _last_name(node.func) != "Module":
-        return []
-    given = [keyword.value for keyword in node.keywords if keyword.arg in {"uses", None}]
-    if not given:
-        return []
-    if not isinstance(given[0], ast.List | ast.Tuple | ast.Set):
-        return None
-    texts = [each.value for each in given[0].elts if isinstance(each, ast.Constant) and isinstance(each.value, str)]
-    return texts if len(texts) == len(given[0].elts) else None
+def _declared_uses(node: ast.AST) -> tuple[str, ...] | None:
+    """Of `Module("name", uses=[...])`, whatever the file calls the class's module; of anything else none. None where they are not
+    written out."""
+    return declared_uses(node) if isinstance(node, ast.Call) and _last_name(node.func) == "Module" else ()
