@@ -76,9 +76,7 @@ COMPUTED = "computed"
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made = Project(tmp_path_factory.mktemp("repository"), FILES)
-    git(made.folder, "init", "-q", "-b", "main")
-    git(made.folder, "add", "-A")
-    git(made.folder, "commit", "-q", "-m", "first")
+    commit(made.folder)
     return made
 
 
@@ -91,6 +89,12 @@ def shop(repository: Project) -> Iterator[Project]:
 
 def git(folder: Path, *arguments: str) -> None:
     subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@example.org", *arguments], cwd=folder, check=True)
+
+
+def commit(folder: Path) -> None:
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", "first")
 
 
 def selected(project: Project, ref: str = "main") -> tuple[set[str], str]:
@@ -167,6 +171,29 @@ def test_with_v_it_says_of_each_file_why_it_is_run(shop: Project) -> None:
         "run: test_computed.py: test_computed.py: line 1 has importlib",
     ):
         assert f"ramet: {told}\n" in ran.text, ran.text
+
+
+def test_packages_are_found_where_the_tests_import_them_from(tmp_path: Path) -> None:
+    """In `src`, which pytest puts on the path; `ramet.toml` is above it."""
+    files = {f"src/{path}" if path.startswith("shop/") else path: text for path, text in FILES.items()}
+    shop = Project(tmp_path, {**files, "pytest.ini": "[pytest]\npythonpath = src\n"})
+    commit(shop.folder)
+    for changed in ("api.py", "mail.txt"):  # the second is of the module only where its folder is known
+        write(shop.folder, {f"src/shop/accounts/{changed}": FILES[f"shop/accounts/{changed}"] + "\n# changed\n"})
+        found, text = selected(shop)
+        git(shop.folder, "checkout", "-q", ".")
+        assert found == {"accounts", "articles", "feed", "http", "patched", COMPUTED}, text
+
+
+def test_where_a_package_is_not_found_everything_is_run(tmp_path: Path) -> None:
+    """It may be what changed."""
+    toml = FILES["ramet.toml"].replace('"shop.untested"', '"shop.missing"')
+    shop = Project(tmp_path, {**FILES, "ramet.toml": toml})
+    commit(shop.folder)
+    append("shop/prices/api.py")(shop.folder)
+    found, text = selected(shop)
+    assert found == ALL
+    assert "ramet: 1 file changed since main: all tests run, because there is no package shop.missing" in text
 
 
 def test_what_is_behind_a_link_is_a_doubt(shop: Project) -> None:

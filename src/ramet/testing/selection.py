@@ -6,8 +6,6 @@ marker is always kept where a module changed: that the whole application still i
 
 import contextlib
 import hashlib
-import os
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -17,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from ramet.check.sources import root_of
+from ramet.engines import git
 from ramet.errors import ConfigError
 from ramet.operate import files
 from ramet.testing.imports import Imports, read_imports
@@ -42,16 +42,13 @@ class Selection:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         top, paths = changed_paths(self._config.rootpath, self._ref)
         applications = list(self._applications(items))
-        packages = [package for file in applications for package in packages_of(file)]
-        changed = classify(paths, packages)
-        graph = Graph(
-            roots=self._roots(top, items, packages),
-            packages=packages,
-            read=self._sources.read,
-            exists=lambda path: path in paths or self._sources.exists(path),
-            python_files=self._sources.python_files,
-        )
-        kept, left = self._divide(items, graph, changed, applications)
+        try:
+            packages = [package for file in applications for package in packages_of(file)]
+        except ConfigError as error:
+            packages, changed = [], Changed(frozenset(), everything=error.message)
+        else:
+            changed = classify(paths, packages)
+        kept, left = (items, []) if changed.everything else self._divide(items, top, paths, packages, changed, applications)
         if left:
             self._is_all_left = not kept
             items[:] = kept
@@ -60,8 +57,21 @@ class Selection:
         self._tell(paths, packages, changed, kept, left)
 
     def _divide(
-        self, items: list[pytest.Item], graph: Graph, changed: Changed, applications: list[Path]
+        self,
+        items: list[pytest.Item],
+        top: Path,
+        paths: frozenset[Path],
+        packages: list[Package],
+        changed: Changed,
+        applications: list[Path],
     ) -> tuple[list[pytest.Item], list[pytest.Item]]:
+        graph = Graph(
+            roots=self._roots(top, items, packages),
+            packages=packages,
+            read=self._sources.read,
+            exists=lambda path: path in paths or self._sources.exists(path),
+            python_files=self._sources.python_files,
+        )
         plugins = [name for name in self._config.getoption("plugins", None) or () if not name.startswith("no:")]
         everything = [package.module for package in graph.packages]
         named = [files.load(file).http_problems.partition(":")[0] for file in applications]
@@ -143,10 +153,10 @@ def _is_marked(item: pytest.Item) -> bool:
 
 
 def packages_of(file: Path) -> Iterator[Package]:
-    """The modules of an application. Raises ConfigError."""
+    """The modules of an application, wherever they are imported from. Raises ConfigError where one is not there."""
     for name, path in files.load(file).modules.items():
-        place = file.parent.joinpath(*path.split("."))
-        yield Package(name, place if place.is_dir() else place.with_suffix(".py"))
+        place = root_of(path, file.parent).path
+        yield Package(name, place.parent.resolve() / place.name)  # as git names it, which follows no link at the end
 
 
 def changed_paths(folder: Path, ref: str) -> tuple[Path, frozenset[Path]]:
@@ -159,18 +169,10 @@ def changed_paths(folder: Path, ref: str) -> tuple[Path, frozenset[Path]]:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        done = subprocess.run(  # noqa: S603  (a fixed program)
-            ["git", *arguments],  # noqa: S607  (the user's git)
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except OSError as error:
-        raise pytest.UsageError(f"--ramet-changed asks git, which cannot be run: {error}") from None
+        done = git.ask(folder, *arguments)
+    except ConfigError as error:
+        raise pytest.UsageError(f"--ramet-changed asks git: {error.message}") from None
     if done.returncode:
         raise pytest.UsageError(f"--ramet-changed: git {' '.join(arguments[:2])} in {folder} said: {done.stderr.strip()}")
     return done.stdout
