@@ -9,10 +9,11 @@ import msgspec
 import pytest
 
 from ramet import Module
-from ramet.check import against
+from ramet.check import sites
 from ramet.check.deployed import Version, compare
 from ramet.check.project import Place
 from ramet.check.report import Report
+from ramet.cli import against
 from ramet.errors import ConfigError
 from ramet.model.release import Part, Release
 from tests.check.support import conduit, write
@@ -173,10 +174,10 @@ def test_without_a_source_whoever_declares_the_use_counts_as_a_caller() -> None:
     calls = {"find": shelf(plain)["books.find"]}
     modules = {"books": Part(calls=calls), "shop": Part(uses=("books",)), "mail": Part()}
     release = Release(app="a", version="1", file="", python="", modules=modules)
-    assert against.contracts_of(release) == shelf(plain)
-    sites = against.sites_by_uses(release)
-    assert sites == {"books.find": {"shop": ""}}
-    finding = compared(shelf(plain), shelf(more), sites=sites)[0]
+    assert sites.contracts_of(release) == shelf(plain)
+    by_uses = sites.sites_by_uses(release)
+    assert by_uses == {"books.find": {"shop": ""}}
+    finding = compared(shelf(plain), shelf(more), sites=by_uses)[0]
     assert finding.message.endswith("that breaks `shop` (main)")
 
 
@@ -267,6 +268,45 @@ def test_a_version_that_does_not_import_is_an_error_with_its_place(repository: P
     with pytest.raises(ConfigError, match="the working tree does not import: ") as caught:
         against.report(repository / "ramet.toml", "HEAD")
     assert caught.value.where == f"{repository}/conduit/feed/handlers.py:1"
+
+
+def test_a_revision_that_does_not_import_is_an_error_with_the_reason_once_and_its_place_in_the_revision(repository: Path) -> None:
+    """It was looked at in a folder that is gone when somebody reads of it."""
+    write(repository, {"conduit/feed/handlers.py": "import nothing_of_this_name\n"})
+    git(repository, "add", "--all", ".")
+    git(repository, "commit", "--quiet", "-m", "broken")
+    (repository / "conduit/feed/handlers.py").unlink()
+    with pytest.raises(ConfigError) as caught:
+        against.report(repository / "ramet.toml", "HEAD")
+    error = caught.value
+    assert error.message.startswith("HEAD does not import: conduit.feed.handlers does not import: ModuleNotFoundError: ")
+    assert str(error).count("RM201") == 1
+    assert error.where == "HEAD:conduit/conduit/feed/handlers.py:1"
+    assert error.hint == "compare with a revision that is whole, or correct what HEAD lacks, such as a library"
+
+
+def test_a_revision_whose_packages_are_not_there_says_so_of_the_revision(repository: Path) -> None:
+    """Before anything of it is imported."""
+    (repository / "conduit/feed").rename(repository / "feed")
+    git(repository, "add", "--all", ".")
+    git(repository, "commit", "--quiet", "-m", "moved")
+    (repository / "feed").rename(repository / "conduit/feed")
+    with pytest.raises(ConfigError, match="there is no package conduit.feed") as caught:
+        against.report(repository / "ramet.toml", "HEAD")
+    assert caught.value.where == "HEAD:conduit"
+
+
+def test_a_hook_of_another_repository_compares_with_this_one(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """git gives a hook GIT_DIR, which means more to it than the folder."""
+    monkeypatch.setenv("GIT_DIR", str(repository / "nowhere"))
+    assert against.report(repository / "ramet.toml", "HEAD").new == ()
+
+
+def test_without_git_it_says_so(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(repository))
+    with pytest.raises(ConfigError, match="git cannot be run: No such file") as caught:
+        against.report(repository / "ramet.toml", "HEAD")
+    assert caught.value.hint == "is it installed, and on the PATH?"
 
 
 def test_a_revision_without_the_application_is_an_error(repository: Path) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from ramet.check import against as comparing
 from ramet.check import formats, judging, opening
 from ramet.check.findings import Finding
 from ramet.check.report import Report
+from ramet.cli import against as comparing
 from ramet.cli.groups import Choice
 from ramet.errors import ConfigError
 from ramet.operate import files
