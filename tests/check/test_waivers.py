@@ -46,3 +46,16 @@ def test_a_finding_is_waived_by_its_code_and_with_a_reason(waiver: str, expected
     report = check_package("shop", tmp_path)
     assert codes(report) == expected
     assert len(report.waived) == (0 if "RM705" in expected else 1)
+
+
+def test_a_line_can_have_several_waivers(tmp_path: Path) -> None:
+    """Each is for its own finding, and each has to waive one."""
+    above = "# ramet: allow RM701 because b is next\n# ramet: allow RM705 because it is small\n"
+    text = f"{above}x = {{}}  # ramet: allow RM704\n{STATE}"
+    write(tmp_path, {"shop/__init__.py": text})
+    report = check_package("shop", tmp_path)
+    assert len(report.waived) == 1
+    assert [(each.code, each.message) for each in report.new] == [
+        ("RM712", "there is no finding RM701 on this line"),
+        ("RM712", "this waiver of RM704 gives no reason"),
+    ]

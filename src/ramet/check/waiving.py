@@ -10,23 +10,15 @@ from ramet.check.project import Project, SourceFile
 
 def waive(project: Project, findings: Iterable[Finding]) -> tuple[list[Finding], list[Finding]]:
     """(what stays, what is waived)."""
-    waivers = {
-        (file.shown, waiver.line): (file, waiver)
-        for file in project.files.values()
-        for waiver in project.facts[file.name].waivers
-    }
+    waivers = [(file, waiver) for file in project.files.values() for waiver in project.facts[file.name].waivers]
+    given = {(file.shown, waiver.line, code) for file, waiver in waivers if waiver.reason for code in waiver.codes}
     stays: list[Finding] = []
     waived: list[Finding] = []
-    used: set[tuple[str, int, str]] = set()
     for finding in findings:
-        _, waiver = waivers.get((finding.file, finding.line), (None, None))
-        if waiver is not None and waiver.reason and finding.code in waiver.codes:
-            used.add((finding.file, finding.line, finding.code))
-            waived.append(finding)
-        else:
-            stays.append(finding)
-    for file, waiver in waivers.values():
-        unused = [code for code in waiver.codes if (file.shown, waiver.line, code) not in used]
+        (waived if (finding.file, finding.line, finding.code) in given else stays).append(finding)
+    found = {(finding.file, finding.line, finding.code) for finding in waived}
+    for file, waiver in waivers:
+        unused = [code for code in waiver.codes if not waiver.reason or (file.shown, waiver.line, code) not in found]
         if unused or not waiver.codes:
             stays.append(_idle(file, waiver, unused))
     return stays, waived
