@@ -15,7 +15,7 @@ sys.path.insert(0, str(REPOSITORY / "examples"))
 
 from conduit_load.load import Load, LoadReport  # noqa: E402  (found by the line above)
 
-from demo.fleet import Conduit, DemoFailed  # noqa: E402
+from demo.fleet import Conduit, DemoFailed, interrupted_by_signals  # noqa: E402
 from demo.story import STORY, Chapter  # noqa: E402
 from ramet.testing import history  # noqa: E402
 
@@ -34,8 +34,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--rate", type=float, default=80.0, help="people a second who begin to do something (default 80)")
     arguments = parser.parse_args()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    interrupted_by_signals()
     demo = Demo(arguments.rate)
     RESULT.unlink(missing_ok=True)
     try:
@@ -47,10 +46,6 @@ def main() -> int:
     finally:
         demo.end()
     return 0 if demo.report() else 1
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 class Demo:

@@ -23,6 +23,16 @@ class DemoFailed(Exception):
     """Something did not do what the demo needs; the text says what."""
 
 
+def interrupted_by_signals() -> None:
+    """SIGTERM and SIGHUP end the program as Ctrl-C does, so that what it started is ended too."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+
+
 class Conduit:
     """A copy of the example, whose state and data nobody else uses. Leave it with `remove`, whatever happened."""
 
