@@ -8,6 +8,7 @@
     │   ├── NotBound              RM104  something was used that no running part has opened
     │   ├── CallInTransaction     RM105  a call to another module inside a transaction
     │   ├── ConfigError           RM201  a setting or a configuration file
+    │   ├── NothingRuns           RM202  no controller of this folder answers
     │   └── RecordingError        RM211  samples of a gate that cannot be judged
     ├── CallError                 the world: a call did not bring a result. Says whether it `may_have_run`
     │   ├── BadArgument           RM301  an argument does not fit the signature
@@ -92,6 +93,10 @@ class CallInTransaction(UsageError):
 
 class ConfigError(UsageError):
     code = "RM201"
+
+
+class NothingRuns(UsageError):
+    code = "RM202"
 
 
 class RecordingError(UsageError):

@@ -92,7 +92,7 @@ WRITES: dict[str, Callable[[ControlSchema, int], Awaitable[object]]] = {
     "renew": lambda schema, _: schema.renew(),
     "save the system": lambda schema, _: schema.save_system(b"theirs"),
     "forget the system": lambda schema, _: schema.forget_system(),
-    "add a plan": lambda schema, _: schema.add_plan("theirs", b""),
+    "add a plan": lambda schema, _: schema.add_plan("2", "theirs", b""),
     "mark a plan": lambda schema, plan: schema.mark(plan, "undone"),
     "write an entry": lambda schema, plan: schema.write(plan, 1, 0, "done"),
     "write an entry again": lambda schema, plan: schema.write(plan, 0, 0, "begun"),
@@ -107,7 +107,7 @@ def test_a_controller_that_is_fenced_off_cannot_write(address: Address, write: s
         async with controllers(address) as here:
             first = await here.open("first")
             await first.save_system(b"ours")
-            plan = await first.add_plan("ours", b"steps")
+            plan = await first.add_plan("1", "ours", b"steps")
             await first.write(plan, 0, 0, "begun")
             here.dead.add("first")
             second = await here.open("second")
@@ -129,7 +129,7 @@ def test_what_is_written_is_read_back_by_the_next(address: Address) -> None:
             assert await first.load_system() is None
             await first.save_system(b"one")
             await first.save_system(b"two")
-            plans = [await first.add_plan("a", b"x"), await first.add_plan("b", b"\x00y")]
+            plans = [await first.add_plan("1", "a", b"x"), await first.add_plan("2", "b", b"\x00y")]
             for entry, event in [(0, "begun"), (1, "done"), (1, "done")]:
                 await first.write(plans[1], entry, 0, event, "said")
             await first.mark(plans[1], "paused", "asked")
@@ -178,7 +178,7 @@ def test_a_lost_connection_is_waited_out(address: Address, server: Server) -> No
     async def main() -> None:
         async with controllers(address) as here, server.superuser() as superuser:
             schema = await here.open("first")
-            plan = await schema.add_plan("a", b"")
+            plan = await schema.add_plan("1", "a", b"")
             name = address.dsn.partition("@/")[2].partition("?")[0]
             await superuser.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
             await superuser.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")

@@ -268,7 +268,7 @@ def test_an_instance_that_keeps_breaking_connections_is_ejected_and_comes_back(d
 
             async def ejected() -> int:
                 await ask(front.port)
-                return (await envoy.ejected())["web@good"]
+                return (await envoy.counters())["web@good"].ejected
 
             await wait_until_async(ejected, lambda found: found == 1, deadline_s=30.0)
             seen = bad.requests

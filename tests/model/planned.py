@@ -1,5 +1,7 @@
 """Topologies of a small application, generated, and facts in which everything fits."""
 
+from collections.abc import Mapping
+
 from hypothesis import strategies as st
 
 from ramet.model.facts import Facts
@@ -17,7 +19,7 @@ def release(version: str, **changed: Part) -> Release:
     return Release(app="shop", version=version, file="ramet.toml", python="python", modules={**parts, **changed})
 
 
-FACTS = Facts(releases={"1": release("1"), "2": release("2")})
+FACTS = Facts(releases={"1": release("1"), "2": release("2")}, pool_size=4, start_s=1.5)
 
 
 @st.composite
@@ -43,3 +45,12 @@ def wishes(draw: st.DrawFn, running: System) -> Wanted:
     rolled = {name: Deployed(name, "2", each.modules, each.instances) for name, each in running.services.items()}
     missing = {"feed": ("0002",)} if draw(st.booleans()) else {}
     return Wanted(topology="now", services=rolled, strategy=draw(st.sampled_from(Strategy)), missing=missing)
+
+
+def same_shares(one: Mapping[str, Mapping[str, int]], other: Mapping[str, Mapping[str, int]]) -> bool:
+    """Whether two tables of shares send every call to the same places: a share of 0 is none."""
+
+    def bare(shares: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+        return {module: {name: share for name, share in each.items() if share} for module, each in shares.items()}
+
+    return bare(one) == bare(other)

@@ -191,12 +191,13 @@ def simulated(load: float, start: int, noise: float, seed: int, seconds: int, lo
 
 
 @quick
-@given(st.floats(0, 8), st.integers(1, 10), st.floats(0, 0.15), st.integers(), st.sampled_from([0.0, 0.1]))
+@given(st.floats(0, 8), st.integers(1, 10), st.floats(0, 0.045), st.integers(), st.sampled_from([0.0, 0.1]))
 def test_under_a_steady_load_it_settles_where_the_target_is_kept(
     load: float, start: int, noise: float, seed: int, lost: float
 ) -> None:
-    """Up first, then down, then never again, with noise of 15 % and one measurement in ten lost. Where it settles each instance
-    has its target or less, give or take the tolerance and the noise, and with fewer it would not."""
+    """Up first, then down, then never again, with noise of 4.5 % and one measurement in ten lost. Where it settles each instance
+    has its target or less, give or take the tolerance and the noise, and with fewer it would not. From 4.8 % on the mean of an
+    unlucky minute may leave the tolerance of 10 %, since (1 + n) / (1 - n) is over it: hypothesis found a seed at 15 %."""
     counts = list(simulated(load, start, noise, seed, 500, lost))
     steps = [later - sooner for sooner, later in itertools.pairwise(counts) if later != sooner]
     assert all(not sooner < 0 < later for sooner, later in itertools.pairwise(steps))

@@ -12,9 +12,9 @@ from ramet.model.facts import Facts
 from ramet.model.planning import Plan, plan
 from ramet.model.release import Part
 from ramet.model.steps import AnyStep, Drop, HandOver, Host, Migrate, Shift, Start, Stop, Watch, end_of, states
-from ramet.model.system import Deployed, System, initial, problems, same_shares
+from ramet.model.system import Deployed, System, initial, problems
 from ramet.model.wanted import Strategy, Wanted
-from tests.model.planned import FACTS, MODULES, SCHEDULED, release, systems, wishes
+from tests.model.planned import FACTS, MODULES, SCHEDULED, release, same_shares, systems, wishes
 
 RELEASED = {"web": Deployed("web", "1", MODULES, 2)}
 
@@ -201,7 +201,7 @@ def test_a_change_that_breaks_a_deployed_caller_is_refused_with_both_signatures_
     old = release("1", accounts=Part(calls={"find": descriptor("name")}), feed=Part(uses=("accounts",)))
     new = release("2", accounts=Part(calls={"find": descriptor("name", "tenant")}), feed=Part(uses=("accounts",)))
     with pytest.raises(PlanImpossible) as refused:
-        plan(seed(), wanted(Deployed("main", "2", MODULES, 1)), Facts(releases={"1": old, "2": new}))
+        plan(seed(), wanted(Deployed("main", "2", MODULES, 1)), Facts(releases={"1": old, "2": new}, pool_size=4, start_s=1.5))
     text = str(refused.value)
     assert "`feed@1` calls accounts.find: tenant: the callee requires it" in text
     assert "caller: accounts.find(name: str) -> str" in text

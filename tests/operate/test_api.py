@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ramet.engines.files import write_whole
-from ramet.errors import JournalUnreadable, PlanBusy, PlanError, PlanImpossible, RametError, StepFailed, Unavailable
+from ramet.errors import JournalUnreadable, NothingRuns, PlanBusy, PlanError, PlanImpossible, RametError, StepFailed
 from ramet.model.commands import Door
 from ramet.model.wishes import Wish
 from ramet.operate import api
@@ -26,13 +26,19 @@ class Refusing:
     def __init__(self, folder: Folder, error: RametError) -> None:
         self.folder = folder
         self.error = error
-        self.plans = SimpleNamespace(pause=self.refuse, resume=self.refuse, undo=self.refuse, history=self.history)
+        self.planner = SimpleNamespace(explain=self.explain)
+        self.plans = SimpleNamespace(
+            pause=self.refuse, resume=self.refuse, undo=self.refuse, history=self.history, find=self.find
+        )
 
-    def refuse(self) -> None:
+    async def refuse(self) -> None:
         raise self.error
 
     async def explain(self, wish: Wish) -> Any:
         raise self.error
+
+    async def find(self, plan: int) -> None:
+        return None
 
     async def history(self, limit: int = 50) -> list[Any]:
         return []
@@ -65,7 +71,7 @@ def test_only_this_user_can_reach_it_and_nothing_is_left(tmp_path: Path) -> None
             assert door.url == "", "no port unless one is asked for"
             assert await asyncio.to_thread(Client(folder).plans) == []
         assert not (folder.root / "api.json").exists()
-        with pytest.raises(Unavailable, match="nothing runs here"):
+        with pytest.raises(NothingRuns, match="nothing runs here"):
             Client(folder).plans()
 
     asyncio.run(main())

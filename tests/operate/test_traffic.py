@@ -3,7 +3,7 @@
 import pytest
 
 from ramet.engines.envoy_model import Endpoint, Route
-from ramet.model.release import Part, Release, Served
+from ramet.model.release import HttpEndpoint, Part, Release
 from ramet.model.routing import Address, Owner
 from ramet.model.system import Running, System
 from ramet.operate import traffic
@@ -13,8 +13,8 @@ def release(version: str, **modules: Part) -> Release:
     return Release(app="shop", version=version, file="ramet.toml", python="python", modules=modules)
 
 
-def get(path: str, *, is_repeatable: bool = False) -> Served:
-    return Served("GET", path, "call", is_repeatable)
+def get(path: str, *, is_repeatable: bool = False) -> HttpEndpoint:
+    return HttpEndpoint("GET", path, "call", is_repeatable)
 
 
 ONE = release("1", orders=Part(endpoints=(get("/orders/{id}", is_repeatable=True),)), front=Part(endpoints=(get("/"),)))
@@ -57,7 +57,7 @@ def test_what_only_the_new_version_serves_goes_to_it_alone_and_not_before_it_has
 
 def test_a_path_of_two_modules_goes_by_method_to_each() -> None:
     """HEAD with GET; the first takes what the path does not have, and answers 405."""
-    parts = {"a": Part(endpoints=(Served("GET", "/x"),)), "b": Part(endpoints=(Served("POST", "/x"),))}
+    parts = {"a": Part(endpoints=(HttpEndpoint("GET", "/x"),)), "b": Part(endpoints=(HttpEndpoint("POST", "/x"),))}
     apart = System(
         instances=(Running("a-1", "a@1", ("a",)), Running("b-1", "b@1", ("b",))), shares={"a": {"a@1": 100}, "b": {"b@1": 100}}
     )
@@ -89,7 +89,7 @@ def test_mounts_are_led_by_prefix_and_the_rest_goes_to_the_first_module() -> Non
 
 def test_methods_that_no_endpoint_of_a_path_takes_go_on_to_the_mount_that_holds_it() -> None:
     """One endpoint of an old application moved, and was extracted: DELETE of the same path has not moved."""
-    parts = {"old": Part(mounts=("/old",)), "new": Part(endpoints=(get("/old/x"), Served("POST", "/old/x"), get("/older")))}
+    parts = {"old": Part(mounts=("/old",)), "new": Part(endpoints=(get("/old/x"), HttpEndpoint("POST", "/old/x"), get("/older")))}
     apart = System(
         instances=(Running("a-1", "a@1", ("old",)), Running("b-1", "b@1", ("new",))),
         shares={"old": {"a@1": 100}, "new": {"b@1": 100}},

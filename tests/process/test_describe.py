@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ramet.errors import PlanImpossible
-from ramet.model.release import Release, Served
+from ramet.model.release import HttpEndpoint, Release
 from ramet.operate import releases
 from tests.operate import app
 
@@ -36,7 +36,7 @@ def test_a_release_has_what_its_modules_call_serve_and_own(folder: Path) -> None
     orders, front = found.modules["orders"], found.modules["front"]
     assert front.uses == ("orders",)
     assert {"create", "get", "pay", "count"} <= set(orders.calls)
-    assert Served("POST", "/orders", "create", is_repeatable=False) in orders.endpoints
+    assert HttpEndpoint("POST", "/orders", "create", is_repeatable=False) in orders.endpoints
     assert orders.has_database
     assert orders.migrations == str(folder / "shop/orders/migrations")
     assert not list(folder.rglob("__pycache__")), "it leaves nothing in the folder"

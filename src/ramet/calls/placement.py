@@ -4,8 +4,8 @@
       ^                                              │                                      │
       └──────────────────────────────────────────────┴── the way back is the same backwards ┘
 
-Facades are bound anew when the shares change, and calls under way end as they began. So a module is idle when its divided calls
-are counted down to none and those of before the division have met their deadline at the latest.
+Facades are bound anew when the shares change, and calls under way end as they began. So a module is idle when its streams and its
+divided calls are counted down to none, and its calls of before the division have met their deadline at the latest.
 """
 
 import asyncio
@@ -96,18 +96,18 @@ class Placement:
 
     def _bind(self, call: Call, module: str) -> None:
         here = self._here[module]
-        if here == 1:
+        streams = call.contract.streams
+        if here == 1 and not streams:  # streams are counted from the start: their deadline is for each item, so they may last
             fast = self._reaches_only_local(module, set())
             ledger = self.ledger(module)
             local.bind(call, recorder=self._recorder, ledger=ledger, strict=self._strict, fast=fast)
             return
-        elsewhere = self.elsewhere(call)
         if here == 0:
-            call.bind(elsewhere)
+            call.bind(self.elsewhere(call))
             return
         own = local.LocalCall(call, self._recorder, self.ledger(module), strict=self._strict, fast=False)
-        streams = call.contract.streams
-        split = Split(module, own.stream if streams else own.run, elsewhere, here, streams=streams)
+        mine: Slow = own.stream if streams else own.run
+        split = Split(module, mine, mine if here == 1 else self.elsewhere(call), here, streams=streams)
         self._splits[module].append(split)
         call.bind(split.run)
 

@@ -42,6 +42,10 @@ DO: dict[str, tuple[str | None, str]] = {
         "A setting, an environment variable, `ramet.toml` or the application's import paths are wrong.",
         "Correct the value at the place that the error names.",
     ),
+    "NothingRuns": (
+        "A verb asks the controller of the folder, and there is none, or it does not answer.",
+        "`ramet status` says what runs. `ramet up` starts it, or takes over what an earlier controller left.",
+    ),
     "RecordingError": (
         "Samples of a gate are damaged, overlap, or were recorded by another version.",
         "Look at the line that the error names. Nothing was judged.",

@@ -29,7 +29,9 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What all that begin a plan take."""
     command = click.option("--yes", "-y", is_flag=True, help="Do not ask.")(command)
     command = click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")(command)
-    return click.option("--json", "json_", is_flag=True, help="One JSON object.")(command)
+    return click.option(
+        "--json", "json_", is_flag=True, help="One JSON object: the plan; with --yes the plan as it ended, with its journal."
+    )(command)
 
 
 @click.command()
@@ -64,12 +66,13 @@ def apply(context: click.Context, topology: str | None, resume: bool, undo: bool
         _go(context, Wish(topology=topology), json_, dry_run, yes)
         return
     client = _client()
+    plans = client.plans()
+    seen = max((line.entry for line in client.progress(plans[0].id).lines), default=-1) if plans else -1
     if resume:
         client.resume()
     else:
         client.undo()
-    newest = client.plans()[0]
-    _follow(context, client, newest.id, json_, wanted="undone" if undo else "done")
+    _follow(context, client, plans[0].id, json_, after=seen, wanted="undone" if undo else "done")
 
 
 @click.command()
@@ -128,20 +131,32 @@ def scale(context: click.Context, service: str, instances: int, json_: bool, dry
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of the new version, with a ramet.toml; its own .venv runs it, if it has one. Default: the current one.",
 )
-@click.option("--canary", "strategy", flag_value="canary", help="All of it, then 5, 25, 50, 100 % of the traffic, with gates.")
-@click.option("--blue-green", "strategy", flag_value="blue-green", help="All of it, then one switch; the old one stays 30 s.")
-@click.option("--rolling", "strategy", flag_value="rolling", default="rolling", help="An instance at a time. The default.")
+@click.option("--canary", is_flag=True, help="All of it, then 5, 25, 50, 100 % of the traffic, with gates.")
+@click.option("--blue-green", is_flag=True, help="All of it, then one switch; the old one stays 30 s.")
+@click.option("--rolling", is_flag=True, help="An instance at a time. The default.")
 @_options
 @click.pass_context
-def roll(context: click.Context, path: Path | None, strategy: str | None, json_: bool, dry_run: bool, yes: bool) -> None:
+def roll(
+    context: click.Context,
+    path: Path | None,
+    canary: bool,
+    blue_green: bool,
+    rolling: bool,
+    json_: bool,
+    dry_run: bool,
+    yes: bool,
+) -> None:
     """Bring another version of the code, live. Refused where it breaks a caller that runs.
 
     \b
     ramet roll
     ramet roll --canary --path ../conduit-2
     """
+    if canary + blue_green + rolling > 1:
+        raise click.UsageError("one of: --rolling, --canary, --blue-green")
+    strategy = Strategy.CANARY if canary else Strategy.BLUE_GREEN if blue_green else Strategy.ROLLING
     folder = str((path or current().file.parent).resolve())
-    _go(context, Wish(roll=folder, strategy=Strategy(strategy or "rolling")), json_, dry_run, yes)
+    _go(context, Wish(roll=folder, strategy=strategy), json_, dry_run, yes)
 
 
 @click.command("history")
@@ -190,17 +205,18 @@ def _time(seconds: float, *, milliseconds: bool = False) -> str:
 def _go(context: click.Context, wish: Wish, json_: bool, dry_run: bool, yes: bool) -> None:
     client = _client()
     told = client.explain(wish)
-    if dry_run or not json_:
+    is_only_told = dry_run or not told.lines or (json_ and not yes)
+    if is_only_told or not json_:
         _tell(told, json_)
-    if dry_run or not told.lines:
+    if is_only_told:
         return
-    if not yes and not json_:
+    if not yes:
         click.confirm("take these steps?", abort=True, err=True)
     _follow(context, client, client.begin(wish), json_, wanted="done")
 
 
-def _follow(context: click.Context, client: Client, plan: int, json_: bool, *, wanted: str) -> None:
-    ended = follow(client, plan, quiet=json_)
+def _follow(context: click.Context, client: Client, plan: int, json_: bool, *, wanted: str, after: int = -1) -> None:
+    ended = follow(client, plan, after=after, quiet=json_)
     if json_:
         click.echo(json.dumps(values.to_plain(client.progress(plan)), indent=2))
     if ended.state != wanted:

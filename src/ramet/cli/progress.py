@@ -1,5 +1,6 @@
 """A plan as it goes on, step by step, until it is over or waits for a person. A line a step where nobody watches a terminal."""
 
+import contextlib
 import importlib.util
 import sys
 import time
@@ -8,20 +9,23 @@ from contextlib import contextmanager
 
 import click
 
-from ramet.errors import Unavailable
-from ramet.model.commands import Line, PlanState
+from ramet.errors import NothingRuns, PlanError
+from ramet.model.commands import JournalLine, PlanState
 from ramet.operate.client import Client
 
 WAITING = frozenset({"done", "undone", "paused", "stuck"})
 POLL_S = 0.1
+"""How often the journal is asked for news. Nothing waits for it, and a tenth of a second is at once for a person."""
 PATIENCE_S = 120.0
 """How long a controller may be away: the next one that is started goes on with the plan."""
 _MARKS = {"done": ("✓", "green"), "failed": ("✗", "red"), "held": ("!", "yellow"), "undone": ("↶", "yellow")}
 
 
-def follow(client: Client, plan: int, *, quiet: bool) -> PlanState:
-    """Show it until it waits or is over. Ctrl-C asks it to pause after the step in hand, and waits for that."""
-    after = -1
+def follow(client: Client, plan: int, *, after: int = -1, quiet: bool) -> PlanState:
+    """Show it until it waits or is over. Ctrl-C asks it to pause after the step in hand, and waits for that.
+
+    after: number of the last entry of its journal that is no news.
+    """
     silent_since: float | None = None
     with _display(quiet) as show:
         while True:
@@ -29,7 +33,7 @@ def follow(client: Client, plan: int, *, quiet: bool) -> PlanState:
                 try:
                     progress = client.progress(plan, after=after)
                     silent_since = None
-                except Unavailable:
+                except NothingRuns:
                     silent_since = silent_since or time.monotonic()
                     if time.monotonic() - silent_since > PATIENCE_S:
                         raise
@@ -43,13 +47,14 @@ def follow(client: Client, plan: int, *, quiet: bool) -> PlanState:
                 time.sleep(POLL_S)
             except KeyboardInterrupt:
                 click.echo("pausing after the step in hand", err=True)
-                client.pause()
+                with contextlib.suppress(PlanError, NothingRuns):  # it is over already, or nobody is there to pause it
+                    client.pause()
     if not quiet:
         _end(progress.plan)
     return progress.plan
 
 
-Show = Callable[[Line, PlanState], None]
+Show = Callable[[JournalLine, PlanState], None]
 
 
 @contextmanager
@@ -63,7 +68,8 @@ def _display(quiet: bool) -> Generator[Show]:
         yield _print
 
 
-def _print(line: Line, plan: PlanState) -> None:
+def _print(line: JournalLine, plan: PlanState) -> None:
+    """A line of the journal that says how a step ended."""
     if line.step < 0 or line.event not in _MARKS:
         return
     mark, color = _MARKS[line.event]
@@ -84,7 +90,7 @@ def _live() -> Generator[Show]:
     with Progress(*columns, TextColumn("{task.description}"), console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
 
-        def show(line: Line, plan: PlanState) -> None:
+        def show(line: JournalLine, plan: PlanState) -> None:
             if line.step >= 0:
                 what = plan.steps[line.step]
                 back = "take back: " if line.event == "undoing" else ""

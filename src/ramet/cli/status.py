@@ -10,7 +10,7 @@ import click
 
 from ramet.cli import completing
 from ramet.cli.application import check_known, current
-from ramet.errors import ConfigError
+from ramet.errors import NothingRuns
 from ramet.model.control import Status
 from ramet.model.launch import FleetRecord
 from ramet.operate.looking import as_json, is_running, look
@@ -79,7 +79,7 @@ def show_logs(instances: tuple[str, ...], follow: bool, lines: int) -> None:
     """
     record = current().folder.load()
     if record is None:
-        raise ConfigError("nothing runs here", hint="ramet up")
+        raise NothingRuns("nothing runs here", hint="ramet up")
     known = {each.name: Path(each.log) for each in record.instances}
     for name in instances:
         check_known("instance", name, known)

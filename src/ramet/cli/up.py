@@ -112,7 +112,7 @@ def _detach(here: Current, topology: str | None, port: int, api_port: int | None
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         record = here.folder.load()
-        if record is not None and record.pid == child.pid and record != before and (here.folder.root / api.DOOR).exists():
+        if record is not None and record.pid == child.pid and record != before and here.folder.door.exists():
             click.echo(record.url)
             click.echo(f"{record.app} runs as {record.topology}; `ramet status`, `ramet logs`, `ramet down`", err=True)
             return

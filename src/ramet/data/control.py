@@ -25,7 +25,7 @@ from ramet.errors import JournalUnreadable, PlanBusy
 FORMAT = 1
 """Of the tables and of what is in them. A controller refuses those of a later one."""
 LEASE_S = 15.0
-"""How long a lease holds without being renewed: three renewals may fail. A holder that is known to be dead is not waited for."""
+"""How long a lease holds without being renewed: two renewals may fail. A holder that is known to be dead is not waited for."""
 PATIENCE_S = 30.0
 """How long a statement is tried again while the server is away, as it is when it starts again."""
 _AGAIN_S = 0.1
@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS ramet.lease (one boolean PRIMARY KEY DEFAULT true CHE
     fence bigint NOT NULL, until timestamptz NOT NULL);
 CREATE TABLE IF NOT EXISTS ramet.system (one boolean PRIMARY KEY DEFAULT true CHECK (one), body bytea NOT NULL,
     fence bigint NOT NULL);
-CREATE TABLE IF NOT EXISTS ramet.plans (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, title text NOT NULL,
+CREATE TABLE IF NOT EXISTS ramet.plans (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, key text UNIQUE, title text NOT NULL,
     body bytea NOT NULL, state text NOT NULL, why text NOT NULL DEFAULT '',
     began timestamptz NOT NULL DEFAULT clock_timestamp(), ended timestamptz);
 CREATE TABLE IF NOT EXISTS ramet.journal (plan bigint NOT NULL REFERENCES ramet.plans, entry int NOT NULL, step int NOT NULL,
@@ -48,8 +48,13 @@ CREATE TABLE IF NOT EXISTS ramet.journal (plan bigint NOT NULL REFERENCES ramet.
 """
 
 
+_PLAN = (
+    "SELECT id, title, body, state, why, extract(epoch FROM began)::float8, extract(epoch FROM ended)::float8 FROM ramet.plans"
+)
+
+
 class PlanRow(NamedTuple):
-    """body: the plan as it was encoded. state: running, pausing, paused, undoing, done, undone or stuck. began, ended: seconds
+    """body: the plan as it was encoded. state: running, paused, undoing, done, undone or stuck. began, ended: seconds
     since the epoch; ended is None for one that has not."""
 
     id: int
@@ -168,10 +173,13 @@ class ControlSchema:
 
     # Plans
 
-    async def add_plan(self, title: str, body: bytes) -> int:
+    async def add_plan(self, key: str, title: str, body: bytes) -> int:
+        """key: of the caller's making, so that one that is added again after a lost reply is the same."""
         rows = await self._fenced(
             "WITH mine AS (SELECT fence FROM ramet.lease WHERE fence = $1 FOR SHARE)"
-            " INSERT INTO ramet.plans (title, body, state) SELECT $2, $3, 'running' FROM mine RETURNING id",
+            " INSERT INTO ramet.plans (key, title, body, state) SELECT $2, $3, $4, 'running' FROM mine"
+            " ON CONFLICT (key) DO UPDATE SET title = $3 RETURNING id",
+            key,
             title,
             body,
         )
@@ -203,12 +211,11 @@ class ControlSchema:
 
     async def plans(self, limit: int = 50) -> list[PlanRow]:
         """The newest first."""
-        rows = await self._fetch(
-            "SELECT id, title, body, state, why, extract(epoch FROM began)::float8, extract(epoch FROM ended)::float8"
-            " FROM ramet.plans ORDER BY id DESC LIMIT $1",
-            limit,
-        )
-        return [PlanRow(*row) for row in rows]
+        return [PlanRow(*row) for row in await self._fetch(f"{_PLAN} ORDER BY id DESC LIMIT $1", limit)]
+
+    async def plan(self, number: int) -> PlanRow | None:
+        rows = await self._fetch(f"{_PLAN} WHERE id = $1", number)
+        return PlanRow(*rows[0]) if rows else None
 
     async def entries(self, plan: int) -> list[Entry]:
         rows = await self._fetch(

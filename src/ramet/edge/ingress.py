@@ -137,8 +137,12 @@ class Ingress:
         if module.name in self._modules:
             return
         self._add(module)
-        for mounted in self._mounted[module.name]:
-            await mounted.start()
+        try:
+            for mounted in self._mounted[module.name]:
+                await mounted.start()
+        except BaseException:
+            await self.drop(module.name)
+            raise
 
     async def drop(self, module: str) -> None:
         """Serve this module no more. Nobody sends its requests here by then; those in hand end as they would have."""

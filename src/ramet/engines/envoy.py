@@ -120,10 +120,6 @@ class Envoy:
         """What each cluster carried and how many of its instances are healthy. Raises OSError if Envoy does not answer."""
         return await self._admin.counters()
 
-    async def ejected(self) -> dict[str, int]:
-        """How many instances of each cluster outlier detection keeps out now. Raises OSError if Envoy does not answer."""
-        return await self._admin.ejected()
-
     async def start(self, files: Files) -> None:
         """Adopt or start it with this configuration; return when it accepts connections.
 

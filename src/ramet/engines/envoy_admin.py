@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import http.client
 import io
-import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +40,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class ClusterCounters:
-    """Since Envoy's start, but for the last three. A request that is retried counts once for each try."""
+    """Since Envoy's start, but for the last four. A request that is retried counts once for each try."""
 
     requests: int
     failures: int
@@ -49,6 +48,8 @@ class ClusterCounters:
     active: int
     instances: int
     healthy: int
+    ejected: int
+    """Instances that outlier detection keeps out now."""
 
 
 class Admin:
@@ -80,9 +81,9 @@ class Admin:
 
     async def counters(self) -> dict[str, ClusterCounters]:
         """By name of the cluster."""
-        total = "upstream_rq_total"
+        total, ejected = "upstream_rq_total", "outlier_detection.ejections_active"
         values = await self.stats(
-            f"^cluster\\..*\\.({total}|upstream_rq_5xx|upstream_rq_active|membership_total|membership_healthy)$"
+            f"^cluster\\..*\\.({total}|upstream_rq_5xx|upstream_rq_active|membership_total|membership_healthy|{ejected})$"
         )
         names = [name.removeprefix("cluster.").removesuffix(f".{total}") for name in values if name.endswith(f".{total}")]
 
@@ -96,15 +97,10 @@ class Admin:
                 active=value(name, "upstream_rq_active"),
                 instances=value(name, "membership_total"),
                 healthy=value(name, "membership_healthy"),
+                ejected=value(name, ejected),
             )
             for name in names
         }
-
-    async def ejected(self) -> dict[str, int]:
-        """Instances that outlier detection keeps out now, by name of the cluster."""
-        suffix = ".outlier_detection.ejections_active"
-        values = await self.stats(f"^cluster\\..*{re.escape(suffix)}$")
-        return {name.removeprefix("cluster.").removesuffix(suffix): int(value) for name, value in values.items()}
 
     async def open_connections(self) -> tuple[int, int]:
         """Connections of clients, and requests under way on them."""

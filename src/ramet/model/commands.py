@@ -40,7 +40,7 @@ class PlanState(msgspec.Struct, frozen=True, kw_only=True):
     ended: float | None
 
 
-class Line(msgspec.Struct, frozen=True):
+class JournalLine(msgspec.Struct, frozen=True):
     """A line of a plan's journal. step: from 0, -1 for the plan as a whole. at: seconds since the epoch."""
 
     entry: int
@@ -52,7 +52,7 @@ class Line(msgspec.Struct, frozen=True):
 
 class PlanProgress(msgspec.Struct, frozen=True):
     plan: PlanState
-    lines: list[Line]
+    lines: list[JournalLine]
 
 
 class Began(msgspec.Struct, frozen=True):

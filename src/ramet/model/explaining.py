@@ -7,7 +7,7 @@ from ramet.model.planning import Plan
 from ramet.model.steps import AnyStep, Watch
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class StepLine(msgspec.Struct, frozen=True, kw_only=True):
     """takes_s: expected, in seconds; what is in hand may take longer to finish."""
 
     kind: str
@@ -22,7 +22,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     """A plan for a person. actions: what a dry run of the same steps would have done. needs: in words."""
 
     title: str
-    lines: list[Line]
+    lines: list[StepLine]
     actions: list[str]
     needs: str
     takes_s: float
@@ -36,8 +36,8 @@ _RISKS = {
     "Watch": ("none; it looks", "nothing to undo"),
     "HandOver": ("schedules wait until the old owner has stopped", "hand them back"),
     "Drop": ("a call that lasts over 30 s fails the step, not itself", "host them again"),
-    "Stop": ("none in traffic by then; a call that lasts over 10 s is cut off", "start them again"),
-    "Migrate": ("a lock that is held for long makes it wait and try again", "it stays: forward only, both versions run on it"),
+    "Stop": ("none in traffic by then; a call that lasts over 15 s is cut off", "start them again"),
+    "Migrate": ("a lock that is held for long makes it wait and try again", ""),
     "Settle": ("none", "the name of before"),
 }
 _SECONDS = {"Host": 0.3, "Shift": 0.1, "HandOver": 0.2, "Drop": 5.0, "Stop": 1.0, "Migrate": 1.0}
@@ -57,8 +57,10 @@ def told(plan: Plan, facts: Facts, actions: list[str]) -> Told:
     return Told(title=plan.title, lines=lines, actions=actions, needs=words, takes_s=sum(line.takes_s for line in lines))
 
 
-def _line(step: AnyStep, facts: Facts) -> Line:
+def _line(step: AnyStep, facts: Facts) -> StepLine:
     kind = type(step).__name__
     risk, undo = _RISKS[kind]
+    if step.is_irreversible:
+        undo = "it stays: forward only, both versions run on it"
     takes_s = step.seconds if isinstance(step, Watch) else facts.start_s if kind == "Start" else _SECONDS.get(kind, 0.1)
-    return Line(kind=kind, what=step.describe(), why=step.why, takes_s=takes_s, risk=risk, undo=undo)
+    return StepLine(kind=kind, what=step.describe(), why=step.why, takes_s=takes_s, risk=risk, undo=undo)

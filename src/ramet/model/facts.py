@@ -19,11 +19,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     releases: dict[str, Release]
-    pool_size: int = 4
+    pool_size: int
     max_connections: int | None = None
     instance_bytes: int = 0
     free_bytes: int = 0
-    start_s: float = 1.5
+    start_s: float
     inseparable: tuple[tuple[str, ...], ...] = ()
 
 

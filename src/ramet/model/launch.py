@@ -10,10 +10,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
 
     application: path of ramet.toml. service, modules: what to host. state: folder of its socket and its last routing table.
     http_fd: a listening socket that was handed over; else it listens on http_host:http_port. databases: module -> URL with its
-    own
-    role. is_production: verify migrations and never run them, and make no strict checks. drain_delay_s: how long it goes on
-    serving
-    after it said that it leaves.
+    own role. drain_delay_s: how long it goes on serving after it said that it leaves.
     """
 
     application: str
@@ -33,7 +30,6 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     databases: dict[str, str] = {}
     pool_size: int = 4
     """Connections per module's database, at most."""
-    is_production: bool = True
     drain_delay_s: float = 5.0
     """Over what Envoy needs to see that it leaves (two checks of 0.5 s), and over the 4 s after which Envoy closes a connection
     that it does not use: so none is closed here into which a request may just be going."""
@@ -68,7 +64,7 @@ class InstanceRecord(msgspec.Struct, frozen=True):
 
 
 class FleetRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """pid: the supervisor's. started: of its process, as the system counts, so that another process with its pid is not taken
+    """pid: the controller's. process_started: of it, as the system counts, so that another process with its pid is not taken
     for it."""
 
     pid: int

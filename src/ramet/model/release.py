@@ -11,7 +11,7 @@ from ramet.model.compatibility import Difference, differences
 from ramet.model.contract import signature_of
 
 
-class Served(msgspec.Struct, frozen=True):
+class HttpEndpoint(msgspec.Struct, frozen=True):
     """An HTTP endpoint. path: with the application's prefix. call: its name where it is a call, else empty. is_repeatable: a
     request may be sent again after its connection was lost."""
 
@@ -27,7 +27,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
     uses: tuple[str, ...] = ()
     calls: dict[str, dict[str, Any]] = {}
-    endpoints: tuple[Served, ...] = ()
+    endpoints: tuple[HttpEndpoint, ...] = ()
     mounts: tuple[str, ...] = ()
     has_database: bool = False
     key: str | None = None

@@ -139,7 +139,7 @@ class HandOver(Step, frozen=True, kw_only=True):
 
 
 class Compare(Step, frozen=True, kw_only=True):
-    """Ask the instances of two places for their contracts of modules: all must be equal, or differ as callers can bear."""
+    """Ask the instances of two places for their contracts of modules: all must be equal."""
 
     modules: tuple[str, ...]
     old: str

@@ -3,7 +3,7 @@
 Every step of a plan takes one such value to the next. Pure.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -120,12 +120,3 @@ def fresh_names(service: str, count: int, taken: Collection[str]) -> tuple[str, 
         if (name := f"{service}-{number}") not in taken:
             names.append(name)
     return tuple(names)
-
-
-def same_shares(one: Mapping[str, Mapping[str, int]], other: Mapping[str, Mapping[str, int]]) -> bool:
-    """Whether two tables of shares send every call to the same places: a share of 0 is none."""
-
-    def bare(shares: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
-        return {module: {name: share for name, share in each.items() if share} for module, each in shares.items()}
-
-    return bare(one) == bare(other)

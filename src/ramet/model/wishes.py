@@ -11,7 +11,7 @@ from ramet.model.gates.reading import CANARY_BAKE_S
 from ramet.model.service import Service
 from ramet.model.system import Deployed, System
 from ramet.model.topology import Topology
-from ramet.model.wanted import KEEP_S, Strategy, Wanted
+from ramet.model.wanted import Strategy, Wanted
 
 
 class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -39,7 +39,6 @@ def wanted_of(
     *,
     missing: Mapping[str, tuple[str, ...]] | None = None,
     gate_s: float = CANARY_BAKE_S,
-    keep_s: float = KEEP_S,
 ) -> Wanted:
     """version: that is to run. missing: migrations of it. Raises PlanImpossible for a module or service that there is not."""
     asked = [name for name in ("topology", "extract", "absorb", "scale", "roll") if getattr(wish, name)]
@@ -75,7 +74,6 @@ def wanted_of(
         strategy=wish.strategy,
         missing=dict(missing or {}),
         gate_s=gate_s,
-        keep_s=keep_s,
         databases=databases,
         title=title,
     )

@@ -16,7 +16,7 @@ import hmac
 import os
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -26,7 +26,7 @@ from ramet.edge.ingress import Ingress
 from ramet.edge.server import Server, listen
 from ramet.engines.files import write_whole
 from ramet.errors import RametError
-from ramet.model.commands import Began, Door, Line, PlanProgress, PlanState, Refused, SystemState, Unauthorized
+from ramet.model.commands import Began, Door, JournalLine, PlanProgress, PlanState, Refused, SystemState, Unauthorized
 from ramet.model.control import Status
 from ramet.model.explaining import Told
 from ramet.model.parameters import Body, Header
@@ -37,10 +37,9 @@ from ramet.model.wishes import Wish
 from ramet.module import Module
 from ramet.observe.record import Recorder
 from ramet.operate.controller import Controller
-from ramet.operate.runner import WHOLE_PLAN, taken_by
+from ramet.operate.runner import ENDED, WHOLE_PLAN, State, taken_by
 from ramet.wire import values
 
-DOOR = "api.json"
 Token = Annotated[str, Header("authorization")]
 
 
@@ -59,7 +58,7 @@ async def serve(controller: Controller, stack: AsyncExitStack, *, port: int | No
         doors.append(listen("127.0.0.1", port))
         url = f"http://127.0.0.1:{doors[-1].getsockname()[1]}"
     door = Door(str(path), token, url)
-    file = controller.folder.root / DOOR
+    file = controller.folder.door
     file.unlink(missing_ok=True)
     os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
     write_whole(file, values.encode_json(door))  # before anyone is answered, so that who has an older token finds this one
@@ -100,7 +99,7 @@ def _module(controller: Controller, token: str) -> Module:  # noqa: C901  (a lis
         """Looking at another version imports it, hence the deadline."""
         check(authorization)
         try:
-            return await controller.explain(wish)
+            return await controller.planner.explain(wish)
         except RametError as error:
             _refuse(error)
 
@@ -108,29 +107,29 @@ def _module(controller: Controller, token: str) -> Module:  # noqa: C901  (a lis
     async def begin(wish: Annotated[Wish, Body()], authorization: Token = "") -> Began:
         check(authorization)
         try:
-            return Began(await controller.apply(wish))
+            return Began(await controller.planner.apply(wish))
         except RametError as error:
             _refuse(error)
 
     @module.get("/plans", raises=refusals)
     async def plans(authorization: Token = "") -> list[PlanState]:
         check(authorization)
-        return [await _state(controller, row) for row in await controller.plans.history()]
+        return [await _looked_up(controller, row) for row in await controller.plans.history()]
 
     @module.get("/plans/{number}", raises=refusals)
     async def progress(number: int, after: int = -1, authorization: Token = "") -> PlanProgress:
         check(authorization)
-        row = next((row for row in await controller.plans.history(1000) if row.id == number), None)
+        row = await controller.plans.find(number)
         if row is None:
             raise Refused("RM360", f"there is no plan {number}", "", "ramet history")
-        lines = [_line(entry) for entry in await controller.plans.entries(number, after)]
-        return PlanProgress(await _state(controller, row), lines)
+        entries = await controller.plans.entries(number)
+        return PlanProgress(_state(controller, row, entries), [_line(entry) for entry in entries if entry.entry > after])
 
-    def asking(name: str, what: Callable[[], None]) -> None:
+    def asking(name: str, what: Callable[[], Awaitable[None]]) -> None:
         async def asked(authorization: Token = "") -> None:
             check(authorization)
             try:
-                what()
+                await what()
             except RametError as error:
                 _refuse(error)
 
@@ -145,14 +144,7 @@ def _module(controller: Controller, token: str) -> Module:  # noqa: C901  (a lis
 
 async def _system(controller: Controller) -> SystemState:
     world = controller.world
-    instances: list[Status] = []
-    unreachable: dict[str, str] = {}
-    for name in list(world.keepers):
-        status = await world.status(name)
-        if isinstance(status, str):
-            unreachable[name] = status
-        else:
-            instances.append(status)
+    statuses = await world.statuses()
     rows = await controller.plans.history(1)
     return SystemState(
         app=controller.application.name,
@@ -161,33 +153,38 @@ async def _system(controller: Controller) -> SystemState:
         pid=os.getpid(),
         epoch=world.epoch,
         shares=world.system.shares,
-        instances=instances,
-        unreachable=unreachable,
-        plan=await _state(controller, rows[0]) if rows else None,
+        instances=[status for status in statuses.values() if isinstance(status, Status)],
+        unreachable={name: status for name, status in statuses.items() if isinstance(status, str)},
+        plan=await _looked_up(controller, rows[0]) if rows else None,
     )
 
 
-async def _state(controller: Controller, row: PlanRow) -> PlanState:
-    entries = await controller.plans.entries(row.id, -1)
-    taken = taken_by([(each.step, each.event) for each in entries if each.step != WHOLE_PLAN])
+async def _looked_up(controller: Controller, row: PlanRow) -> PlanState:
+    return _state(controller, row, [] if row.state in ENDED else await controller.plans.entries(row.id))
+
+
+def _state(controller: Controller, row: PlanRow, entries: Sequence[Entry]) -> PlanState:
+    """entries: of a plan that has ended none are needed."""
+    state, why = controller.plans.now(row)
     try:
         steps = [step.describe() for step in values.decode_json_as(row.body, Plan).steps]
     except values.DECODE_ERRORS:
         steps = []  # of another version of Ramet; its title and journal can be told all the same
+    taken = taken_by([(each.step, each.event) for each in entries if each.step != WHOLE_PLAN])
     return PlanState(
         id=row.id,
         title=row.title,
-        state=row.state,
-        why=row.why,
+        state=state,
+        why=why,
         steps=steps,
-        taken=taken,
+        taken=len(steps) if state == State.DONE else 0 if state == State.UNDONE else taken,
         began=row.began,
         ended=row.ended,
     )
 
 
-def _line(entry: Entry) -> Line:
-    return Line(entry.entry, entry.step, entry.event, entry.detail, entry.at)
+def _line(entry: Entry) -> JournalLine:
+    return JournalLine(entry.entry, entry.step, entry.event, entry.detail, entry.at)
 
 
 def _refuse(error: RametError) -> NoReturn:

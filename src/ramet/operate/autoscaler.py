@@ -15,7 +15,7 @@ from ramet.model.control import Counters
 from ramet.model.measuring import Reading, measure
 from ramet.model.system import Deployed
 from ramet.model.wishes import Wish
-from ramet.operate.keeper import Keeper
+from ramet.operate.keeper import SILENT, Keeper
 from ramet.operate.live import LiveWorld
 from ramet.operate.plans import Plans
 from ramet.process import control
@@ -125,7 +125,7 @@ async def _read(keeper: Keeper | None) -> Reading | str:
     try:
         counters: Counters = await keeper.call(control.counters)
         status = await keeper.ask()
-    except (RametError, OSError, TimeoutError):
+    except SILENT:
         return "does not answer"
     if status.state != "ready":
         return f"is {status.state}"

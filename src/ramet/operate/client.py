@@ -4,7 +4,7 @@ import http.client
 import socket
 from typing import Any, TypeVar
 
-from ramet.errors import CallError, ConfigError, JournalUnreadable, PlanBusy, PlanError, PlanImpossible, RametError, Unavailable
+from ramet.errors import ConfigError, JournalUnreadable, NothingRuns, PlanBusy, PlanError, PlanImpossible, RametError
 from ramet.model.commands import Began, Door, PlanProgress, PlanState, Refused, SystemState, Unauthorized
 from ramet.model.explaining import Told
 from ramet.model.release import Release
@@ -29,10 +29,10 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class Client:
-    """Raises Unavailable where no controller answers, and the controller's own refusals as themselves."""
+    """Raises NothingRuns where no controller answers, and the controller's own refusals as themselves."""
 
     def __init__(self, folder: Folder) -> None:
-        self._file = folder.root / "api.json"
+        self._file = folder.door
 
     def __repr__(self) -> str:
         return f"<Client of {self._file.parent}>"
@@ -69,7 +69,7 @@ class Client:
         try:
             return values.decode_json_as(self._file.read_bytes(), Door)
         except FileNotFoundError:
-            raise _nobody("nothing runs here") from None
+            raise NothingRuns("nothing runs here", hint="ramet up") from None
         except values.DECODE_ERRORS as error:
             raise ConfigError(f"it cannot be read: {error}", where=str(self._file), hint="ramet up writes it anew") from error
 
@@ -90,13 +90,9 @@ class Client:
             response = connection.getresponse()
             return response.status, response.read()
         except (OSError, http.client.HTTPException) as error:
-            raise _nobody(f"the controller does not answer ({error})") from error
+            raise NothingRuns(f"the controller does not answer ({error})", hint="ramet status; ramet up takes over") from error
         finally:
             connection.close()
-
-
-def _nobody(why: str) -> CallError:
-    return Unavailable(why, may_have_run=False, hint="ramet up")
 
 
 _KINDS: dict[str, type[RametError]] = {cls.code: cls for cls in (PlanError, PlanImpossible, PlanBusy, JournalUnreadable)}

@@ -13,11 +13,11 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
-from ramet.calls.transport import host_id
 from ramet.data.control import LEASE_S, ControlSchema
 from ramet.engines.envoy import Envoy
 from ramet.engines.errors import EngineBusy
@@ -27,27 +27,25 @@ from ramet.engines.ports import free_port
 from ramet.engines.supervision import Change, Status
 from ramet.errors import JournalUnreadable, PlanBusy, RametError
 from ramet.model.autoscale import Limits
-from ramet.model.explaining import Told, told
-from ramet.model.facts import Facts
 from ramet.model.launch import FleetRecord, Launch
-from ramet.model.planning import Plan, plan, refuse, separated
+from ramet.model.planning import refuse, separated
 from ramet.model.recorded import Kept, Recorded
-from ramet.model.release import Release
-from ramet.model.routing import version_of
 from ramet.model.system import Deployed, initial
 from ramet.model.topology import Application, Topology
-from ramet.model.wishes import Wish, limits_of, wanted_of
+from ramet.model.wishes import limits_of
 from ramet.module import Module
-from ramet.operate import files, releases
+from ramet.operate import files
 from ramet.operate.autoscaler import Autoscaler
-from ramet.operate.databases import POOL_SIZE, DatabaseServer
+from ramet.operate.databases import DatabaseServer
 from ramet.operate.folder import Folder
 from ramet.operate.gates import Gates
+from ramet.operate.holder import may_live, own_name
 from ramet.operate.keeper import Keeper
 from ramet.operate.leftovers import end_instances
 from ramet.operate.live import LiveWorld
 from ramet.operate.liveness import Liveness
-from ramet.operate.plans import Plans, rehearse
+from ramet.operate.planner import Planner
+from ramet.operate.plans import Plans
 from ramet.process.describe import describe
 from ramet.wire import values
 
@@ -95,6 +93,7 @@ class Controller:
         self._schema: ControlSchema | None = None
         self._world: LiveWorld | None = None
         self._plans: Plans | None = None
+        self._planner: Planner | None = None
 
     def __repr__(self) -> str:
         return f"<Controller of {self.application.name}: {self._world!r}, {self._plans!r}>"
@@ -108,6 +107,11 @@ class Controller:
     def plans(self) -> Plans:
         assert self._plans is not None, "they are there once it is up"
         return self._plans
+
+    @property
+    def planner(self) -> Planner:
+        assert self._planner is not None, "it is there once it is up"
+        return self._planner
 
     @property
     def schema(self) -> ControlSchema:
@@ -153,10 +157,11 @@ class Controller:
         self._report("starting the database")
         self._stack.push_async_callback(self._leave_database)
         await self._databases.start()
-        self._schema = ControlSchema(self._databases.admin, holder=_holder(), is_alive=_is_alive)
+        self._schema = ControlSchema(self._databases.admin, holder=own_name(), is_alive=may_live)
         self._stack.push_async_callback(self.schema.close)
         await self.schema.open()
         self._stack.push_async_callback(self.schema.give_up)
+        self._go_on("lease", self._renew())
 
     async def _leave_database(self) -> None:
         """Stop it; or let it run, where the way up failed and there are instances that use it."""
@@ -198,6 +203,7 @@ class Controller:
             settings=self._settings,
         )
         self._plans = Plans(self.schema, self.world, gates, report=self._report, lost=self._on_lost)
+        self._planner = Planner(self.file, self.world, self._plans, self._databases)
 
     async def _start(self) -> None:
         homes = {module: each.name for each in self.topology.services.values() for module in each.modules}
@@ -245,10 +251,21 @@ class Controller:
     def _keep(self) -> None:
         """What goes on for as long as it runs."""
         liveness = Liveness(self.world.keepers.values, report=self._report)
-        autoscaler = Autoscaler(self.world, self.plans, limits=self._limits, apply=self.apply, report=self._report)
-        for name, work in (("lease", self._renew()), ("liveness", liveness.run()), ("autoscaler", autoscaler.run())):
-            task = asyncio.create_task(work, name=name)
-            self._stack.callback(task.cancel)
+        autoscaler = Autoscaler(self.world, self.plans, limits=self._limits, apply=self.planner.apply, report=self._report)
+        self._go_on("liveness", liveness.run())
+        self._go_on("autoscaler", autoscaler.run())
+
+    def _go_on(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Beside everything else, until the end. A mistake that ends it earlier is told, not passed over."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                logger.error("controller.part_ended", extra={"part": name}, exc_info=error)
+                self._report(f"{name} has ended by an error: {error!r}")
+
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(ended)
+        self._stack.callback(task.cancel)
 
     def _limits(self) -> dict[str, Limits]:
         """As the file has them now. Raises ConfigError."""
@@ -315,79 +332,5 @@ class Controller:
     async def _mark(self, instance: str, *, down: bool) -> None:
         try:
             await self.world.mark(instance, down=down)
-        except RametError as error:  # its health checks see it too, a second later
+        except (RametError, OSError) as error:  # its health checks see it too, a second later
             logger.warning("envoy.not_told", extra={"instance": instance, "reason": str(error)})
-
-    # Plans
-
-    async def _plan(self, wish: Wish) -> tuple[Plan, Facts, dict[str, Release]]:
-        """The plan, what it was made from, and the releases that it brings. Raises PlanImpossible."""
-        application = files.load(self.file)  # as it is now: a topology may have been added
-        system = self.world.system
-        known = dict(self.world.releases)
-        running = {version_of(each.place) for each in system.instances}
-        version = sorted(running)[0]
-        missing: dict[str, tuple[str, ...]] = {}
-        brought: dict[str, Release] = {}
-        if wish.roll:
-            release = await releases.look(Path(wish.roll), known)
-            version, known[release.version] = release.version, release
-            brought[release.version] = release
-            missing = await self._databases.missing(release)
-        facts = await self._facts(known, application.inseparable)
-        wanted = wanted_of(wish, system, application.topologies, version, missing=missing, gate_s=application.gates.bake_s)
-        return plan(system, wanted, facts), facts, brought
-
-    async def _facts(self, known: dict[str, Release], inseparable: tuple[tuple[str, ...], ...]) -> Facts:
-        statuses = [await self.world.status(name) for name in self.world.keepers]
-        memory = [each.memory_bytes for each in statuses if not isinstance(each, str)]
-        return Facts(
-            releases=known,
-            pool_size=POOL_SIZE,
-            max_connections=self._databases.max_connections,
-            instance_bytes=sum(memory) // len(memory) if memory else 0,
-            free_bytes=_free_bytes(),
-            inseparable=inseparable,
-        )
-
-    async def explain(self, wish: Wish) -> Told:
-        """The plan in words, with what a dry run does. Changes nothing. Raises PlanImpossible, and PlanBusy while another plan is
-        under way: what the system will be after that is not known."""
-        self.plans.check_free()
-        made, facts, _ = await self._plan(wish)
-        return told(made, facts, await rehearse(self.world.system, made))
-
-    async def apply(self, wish: Wish) -> int:
-        """Begin a plan; returns its number. Raises PlanImpossible, PlanBusy."""
-
-        async def make() -> Plan:
-            made, _, brought = await self._plan(wish)
-            self.world.releases |= brought
-            return made
-
-        return await self.plans.begin(make)
-
-
-def _holder() -> str:
-    identity = identify(os.getpid())
-    return f"{host_id()} {os.getpid()} {identity.started if identity else ''}"
-
-
-def _is_alive(holder: str) -> bool:
-    """Whether the controller that calls itself so may live. One of another machine may."""
-    host, _, rest = holder.partition(" ")
-    pid, _, started = rest.partition(" ")
-    if host != host_id() or not pid.isdigit():
-        return True
-    found = identify(int(pid))
-    return found is not None and found.started == started
-
-
-def _free_bytes() -> int:
-    """Memory that new processes can have; 0 where the system does not tell."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return 0
-    found = next((line.split()[1] for line in lines if line.startswith("MemAvailable:")), "0")
-    return int(found) * 1024

@@ -141,7 +141,6 @@ class Development:
             state=str(state),
             http_fd=self._socket.fileno(),
             databases=dict(self._databases.urls()) if self._databases.is_needed else {},
-            is_production=False,
             drain_delay_s=0.0,
             settings=self._settings,
         )

@@ -5,7 +5,6 @@ PostgreSQL is really started, in a folder of its own that is removed again, sinc
 refuse to make a database here.
 """
 
-import contextlib
 import os
 import platform
 import re
@@ -32,7 +31,7 @@ from ramet.engines.processes import run_brief
 from ramet.errors import RametError
 from ramet.model.launch import FleetRecord
 from ramet.model.topology import Application
-from ramet.operate import extras, files
+from ramet.operate import extras, files, memory
 from ramet.operate.extras import Requirement
 from ramet.operate.folder import DEV_INSTANCE, DEV_PORT, Folder
 from ramet.operate.looking import is_running
@@ -118,7 +117,7 @@ async def gather(file: Path | None, *, ports: Sequence[int]) -> Facts:
         postgres=await _postgres(read.postgres if read else EMBEDDED),
         envoy=_envoy(),
         ports=_ports(folder, running, ports),
-        memory_free_bytes=_memory_free(),
+        memory_free_bytes=memory.free_bytes(),
         disk_free_bytes=shutil.disk_usage(folder.root.parent).free,
         shared_memory_bytes=_shared_memory(),
         open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
@@ -197,19 +196,6 @@ def _ports(folder: Folder, running: FleetRecord | None, asked: Sequence[int]) ->
         found = [each for each in found if each.number not in {number for _, number in addresses}]
         found += [Port(number, what, is_free(number), fleet=True) for what, number in addresses]
     return found
-
-
-def _memory_free() -> int | None:
-    """What the system could give, or what the container may still take, whichever is less."""
-    with contextlib.suppress(OSError):
-        match = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"))
-        free = int(match[1]) * 1024 if match else None
-        with contextlib.suppress(OSError, ValueError):  # no container, or one without a limit, which says `max`
-            limit = int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii"))
-            left = limit - int(Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii"))
-            free = left if free is None else min(free, left)
-        return free
-    return None
 
 
 def _shared_memory() -> int | None:

@@ -41,6 +41,11 @@ class Folder:
         digest = hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"ramet-{os.getuid()}-{digest}"
 
+    @property
+    def door(self) -> Path:
+        """Of the controller's API: where it is, and the token that it wants."""
+        return self.root / "api.json"
+
     def make(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
         self.sockets.mkdir(mode=0o700, exist_ok=True)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Protocol
 
 from ramet.engines.supervision import Status as Run
-from ramet.errors import RametError
 from ramet.model.control import Counters, Status
 from ramet.model.gates import gate as gates
 from ramet.model.gates import recordings
@@ -24,7 +23,7 @@ from ramet.model.release import Release
 from ramet.model.steps import Watch
 from ramet.model.system import System
 from ramet.operate.errors import GateFailed, GateHeld
-from ramet.operate.keeper import Keeper
+from ramet.operate.keeper import SILENT, Keeper
 from ramet.operate.sampling import Reader, SlowLimits, changed_calls, known_errors, slow_limits
 from ramet.process import control
 
@@ -92,6 +91,8 @@ class Gates:
             now = self._clock()
             verdict = await opened.look(world, since, now, self._memory_limits)
             since = now
+            if opened.is_over:
+                del self._open[gate.old, gate.new]  # it will say nothing else any more; resumed, the plan asks a new one
             if verdict.kind == "fail":
                 raise GateFailed(
                     f"the gate failed: {verdict.reason}", where=str(opened.file), hint=f"ramet gate replay {opened.file}"
@@ -138,16 +139,25 @@ class _Open:
         self._open(policy)
 
     def _open(self, policy: Policy) -> None:
-        """Begin a recording, or go on with the one of an earlier controller: the clock is the machine's and goes on too."""
+        """Begin a recording, or go on with the one of an earlier controller: the clock is the machine's and goes on too. One that
+        has said its last word stays as it is, and another one is begun beside it."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        if not self.file.exists():
-            self.file.write_bytes(recordings.head(policy))
-            return
-        data = self.file.read_bytes()
-        data = data[: data.rfind(b"\n") + 1]  # a line that was being written is none
-        self.file.write_bytes(data)
-        for sample in recordings.read(data, file=str(self.file)).samples:
-            self._state = gates.observe(self._state, sample)
+        first, number = self.file, 1
+        while self.file.exists():
+            data = self.file.read_bytes()
+            data = data[: data.rfind(b"\n") + 1]  # a line that was being written is none
+            if not data:
+                break
+            state = gates.opened(policy)
+            for sample in recordings.read(data, file=str(self.file)).samples:
+                state = gates.observe(state, sample)
+            if state.final is None:
+                self.file.write_bytes(data)
+                self._state = state
+                return
+            number += 1
+            self.file = first.with_stem(f"{first.stem}-{number}")
+        self.file.write_bytes(recordings.head(policy))
 
     def __repr__(self) -> str:
         return f"<gate of {', '.join(self._gate.new)}: {gates.verdict(self._state).kind}>"
@@ -203,7 +213,7 @@ class _Open:
         keeper = world.keepers[name]
         try:
             told: dict[str, str] = await keeper.call(control.contracts)
-        except (RametError, OSError, TimeoutError):
+        except SILENT:
             return []  # that it does not answer is another signal
         changed = changed_calls(world.releases[keeper.launch.version], self._gate.modules, told)
         said = f"{', '.join(changed)}: not the contract that the plan was made with; the files of this version were changed"
@@ -223,13 +233,14 @@ class _Open:
                 self._restarts[name] = keeper.supervisor.restarts
                 found.append(_signal("crash", name, keeper.supervisor.last_exit, side))
                 continue
-            status = await _status(keeper)
-            is_ready = status is not None and status.state == "ready"
+            status = await keeper.ask_or_why()
+            is_ready = isinstance(status, Status) and status.state == "ready"
             self._unready[name] = 0 if is_ready else self._unready.get(name, 0) + 1
             if self._unready[name] >= UNREADY_TICKS:
-                found.append(_signal("unready", name, status.why if status else "it does not answer", side))
+                said = status.why if isinstance(status, Status) else f"it does not answer: {status}"
+                found.append(_signal("unready", name, said, side))
             limit = limits.get(keeper.launch.service)
-            if status is not None and limit is not None and status.memory_bytes > limit:
+            if isinstance(status, Status) and limit is not None and status.memory_bytes > limit:
                 said = f"{status.memory_bytes / 2**20:.0f} MB, its limit is {limit / 2**20:.0f} MB"
                 found.append(_signal("memory", name, said, side))
         return found
@@ -242,12 +253,5 @@ def _signal(kind: str, instance: str, detail: str, side: str) -> Signal:
 async def _ask(keeper: Keeper) -> Counters | None:
     try:
         return await keeper.call(control.counters)
-    except (RametError, OSError, TimeoutError):
-        return None
-
-
-async def _status(keeper: Keeper) -> Status | None:
-    try:
-        return await keeper.ask()
-    except (RametError, OSError, TimeoutError):
+    except SILENT:
         return None

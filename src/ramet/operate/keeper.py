@@ -17,7 +17,7 @@ from ramet.engines.identity import read_pidfile
 from ramet.engines.processes import Command, Process
 from ramet.engines.restarts import RestartPolicy
 from ramet.engines.supervision import Change, Supervisor
-from ramet.errors import CallError, ProtocolError, RametError
+from ramet.errors import RametError
 from ramet.model.control import Status
 from ramet.model.launch import InstanceRecord, Launch
 from ramet.model.routing import Address, RoutingTable
@@ -26,6 +26,8 @@ from ramet.operate.leftovers import INSTANCE_STEPS
 from ramet.process.control import control, route, status
 from ramet.wire import values
 
+SILENT = (RametError, OSError)
+"""What asking an instance raises where it does not answer, or answers with an error. A TimeoutError is an OSError."""
 ASK_S = 2.0
 TELL_S = 10.0
 """How long an instance may take to take a routing table; one that has stopped for longer is killed by then (`liveness`)."""
@@ -122,22 +124,30 @@ class Keeper:
     async def _is_ready(self) -> bool:
         try:
             return (await self.ask()).state == "ready"
-        except (RametError, OSError):
+        except SILENT:
             return False
 
     async def ask(self) -> Status:
         """Its own word. Raises CallError where it does not answer."""
         return await ask(self.address, self.app)
 
+    async def ask_or_why(self) -> Status | str:
+        """Its own word, or why it does not answer."""
+        try:
+            return await self.ask()
+        except SILENT as error:
+            return str(error) or type(error).__name__
+
     async def call(self, facade: Callable[..., Any], *args: Any, deadline_s: float = ASK_S) -> Any:
         """Make one of the control calls. Raises what it raises, and CallError where it does not answer."""
         async with asyncio.timeout(deadline_s + ASK_S), direct.connect(self.address, [control], app=self.app) as instance:
             return await instance.call(facade, *args, deadline_s=deadline_s)
 
-    async def tell(self, table: RoutingTable, *, within_s: float = TELL_S) -> bool:
+    async def tell(self, table: RoutingTable, *, within_s: float = TELL_S, until_settled: bool = False) -> bool:
         """Give it a routing table, and return when it has taken it. An instance that is not running reads it when it starts.
 
-        False if it did not answer in the time, and may go on with an older one.
+        until_settled: also when the schedules that it owns no more have ended; else a long run of one is not waited for longer
+        than the time. False if it did not answer in the time, and may go on with an older one.
         """
         self.table = table
         self.save()
@@ -145,12 +155,18 @@ class Keeper:
         while True:
             try:
                 return await self.call(route, table, deadline_s=within_s) >= table.epoch
-            except (CallError, ProtocolError, OSError, TimeoutError):
-                if self.supervisor.pid is None:
+            except SILENT:
+                if self.supervisor.pid is None or (not until_settled and await self._has_taken(table)):
                     return True
                 if time.monotonic() > until:
                     return False
             await asyncio.sleep(AGAIN_S)
+
+    async def _has_taken(self, table: RoutingTable) -> bool:
+        try:
+            return (await self.ask()).epoch >= table.epoch
+        except SILENT:
+            return False
 
     async def supervise(self) -> None:
         """Start it, or adopt it where it runs already. Raises EngineFailed."""
@@ -162,8 +178,10 @@ class Keeper:
 
     async def end(self) -> None:
         """Stop one that is not supervised yet: what an earlier controller left."""
-        if (identity := read_pidfile(self._folder / "pid")) is not None:
+        pidfile = self._folder / "pid"
+        if (identity := read_pidfile(pidfile)) is not None:
             await Process.adopt(self.launch.instance, identity).stop(INSTANCE_STEPS)
+        pidfile.unlink(missing_ok=True)
         self.close()
 
     def kill(self) -> None:

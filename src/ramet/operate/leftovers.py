@@ -9,7 +9,7 @@ from ramet.engines.processes import TERMINATE, Process, StopStep
 from ramet.operate.folder import Folder
 
 INSTANCE_STEPS: tuple[StopStep, ...] = ((signal.SIGINT, 15.0), (signal.SIGKILL, 5.0))
-"""SIGINT: without the drain delay, since Envoy has been stopped before. An instance's grace is 10 s."""
+"""SIGINT: without the drain delay, since Envoy has been told or stopped before. An instance's grace is 10 s."""
 POSTGRES_STEPS: tuple[StopStep, ...] = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
 """SIGINT is PostgreSQL's fast shutdown."""
 

@@ -10,10 +10,12 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
+from ramet.data.errors import DatabaseUnavailable
 from ramet.engines.envoy import Envoy
 from ramet.engines.envoy_config import Files, render
 from ramet.engines.envoy_model import Listener
-from ramet.errors import CallError, ProtocolError, RametError, StepFailed
+from ramet.engines.supervision import Status as Run
+from ramet.errors import StepFailed
 from ramet.model.control import Status
 from ramet.model.launch import Launch
 from ramet.model.recorded import Kept, Recorded
@@ -25,11 +27,15 @@ from ramet.operate import traffic
 from ramet.operate.databases import POOL_SIZE, DatabaseServer
 from ramet.operate.folder import Folder
 from ramet.operate.gates import Gates
-from ramet.operate.keeper import AGAIN_S, Keeper
+from ramet.operate.keeper import AGAIN_S, SILENT, Keeper
 from ramet.process import control
 
 logger = logging.getLogger("ramet.operate")
 
+PATIENCE_S = 30.0
+"""How long a database that is away is waited for, as the journal's."""
+FIRST_START_S = 1.5
+"""How long an instance takes to be ready, before any was measured: conduit's, on two shared cores."""
 WARM_S = 10.0
 """How long a new instance may take to connect to those that it calls."""
 DROP_S = 30.0
@@ -71,6 +77,8 @@ class LiveWorld:
         self._make = keeper
         self._settings = dict(settings)
         self._down: set[str] = set()
+        self.start_s = FIRST_START_S
+        """How long the last instance took to be ready."""
         for name, kept in recorded.instances.items():
             self.keepers[name] = keeper(kept, self.releases[kept.launch.version].python)
 
@@ -92,6 +100,11 @@ class LiveWorld:
     def keepers_of(self, names: Iterable[str]) -> list[Keeper]:
         return [self.keepers[name] for name in names if name in self.keepers]
 
+    async def keep_releases(self, releases: Mapping[str, Release]) -> None:
+        """Those that run, and those that a plan brings; of the others nothing is kept."""
+        self.releases = dict(releases)
+        await self._save(self.recorded)
+
     # Traffic
 
     async def reach(self, system: System) -> None:
@@ -107,14 +120,23 @@ class LiveWorld:
 
     async def _name_owners(self) -> None:
         """As the system has them. Each new one gets an epoch of its own, which fences off the one before in the database."""
-        owners: dict[str, Owner] = {}
-        for module, instance in self.system.owners.items():
-            held = self.owners.get(module, Owner("", 0))
-            if held.instance != instance:
-                epoch = (await self._databases.reserve([module]))[module]
-                held = Owner(instance, max(epoch, held.epoch + 1))
-            owners[module] = held
-        self.owners = owners
+        nobody = Owner("", 0)
+        held = {module: self.owners.get(module, nobody) for module in self.system.owners}
+        changed = [module for module, instance in self.system.owners.items() if held[module].instance != instance]
+        epochs: Mapping[str, int] = await self._reserved(changed) if changed else {}
+        new = {name: Owner(self.system.owners[name], max(epochs[name], held[name].epoch + 1)) for name in changed}
+        self.owners = held | new
+
+    async def _reserved(self, modules: Sequence[str]) -> Mapping[str, int]:
+        """Waits for a database that starts again, as the journal does."""
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return await self._databases.reserve(modules)
+            except DatabaseUnavailable:
+                if time.monotonic() > until:
+                    raise
+            await asyncio.sleep(AGAIN_S)
 
     async def tell_instances(self) -> None:
         """Raises StepFailed where one did not take the table: it could send calls to where nobody serves them any more."""
@@ -131,10 +153,15 @@ class LiveWorld:
         """An instance ended by itself, or is back. Envoy is told at once: connections to it wait in its socket, which is kept for
         its successor, and nothing else would tell Envoy before its second health check. The last one of a place stays: there
         waiting is all that one can do."""
-        if down == (instance in self._down) or instance not in self.keepers:
-            return
+        before = set(self._down)
         (self._down.add if down else self._down.discard)(instance)
-        await self.tell_envoy()
+        if self._down == before or instance not in self.keepers:
+            return
+        try:
+            await self.tell_envoy()
+        except BaseException:
+            self._down = before  # so that the next change says it again
+            raise
 
     def envoy_files(self) -> Files:
         down = {name for place in self.system.places for name in self._down_at(place)}
@@ -154,9 +181,9 @@ class LiveWorld:
 
     async def start(self, place: str, instances: Sequence[str], modules: Sequence[str]) -> None:
         release = self.releases[version_of(place)]
-        for name in instances:
-            if name not in self.keepers:
-                self.keepers[name] = self._make(self._launch(name, place, modules, release), release.python)
+        new = [name for name in instances if name not in self.keepers]
+        for name in new:
+            self.keepers[name] = self._make(self._launch(name, place, modules, release), release.python)
         await self._save(self.recorded)  # before they are there, so that whoever takes over knows what to end
         table = self._table()
         keepers = self.keepers_of(instances)
@@ -165,7 +192,7 @@ class LiveWorld:
         try:
             await _all(self._start(keeper) for keeper in keepers)
         except BaseException:
-            await asyncio.shield(self._end(instances))
+            await asyncio.shield(self._end(new))  # what was there before may be serving
             raise
 
     async def start_all(self) -> None:
@@ -195,16 +222,22 @@ class LiveWorld:
         """Instances that are written down and in no system: a controller died while it started or stopped them."""
         known = {running.instance for running in self.system.instances}
         strangers = [name for name in self.keepers if name not in known]
-        for keeper in self.keepers_of(strangers):
-            await keeper.end()
+        await _all(keeper.end() for keeper in self.keepers_of(strangers))
         for name in strangers:
             del self.keepers[name]
 
     async def _start(self, keeper: Keeper) -> None:
-        if keeper.supervisor.pid is None:
+        if keeper.supervisor.status is Run.STOPPED:
+            began = time.monotonic()
             keeper.make_folders()
             await keeper.supervise()
-        await keeper.call(control.warm, deadline_s=WARM_S)
+            self.start_s = time.monotonic() - began
+
+        async def once() -> bool:
+            await keeper.call(control.warm, deadline_s=WARM_S)
+            return True
+
+        await self._until(keeper, once, WARM_S, "could not connect to those that it calls")
 
     def _launch(self, name: str, place: str, modules: Sequence[str], release: Release) -> Launch:
         return Launch(
@@ -214,7 +247,7 @@ class LiveWorld:
             version=version_of(place),
             modules=[module for module in release.modules if module in modules],  # in the order of the application
             state=str(self._folder.sockets / name),
-            databases={module: self._url(module, release) for module in modules if release.modules[module].has_database},
+            databases={module: url for module in modules if (url := self._url(module, release))},
             pool_size=POOL_SIZE,
             settings=self._settings,
         )
@@ -279,7 +312,7 @@ class LiveWorld:
             try:
                 if await once():
                     return
-            except (CallError, ProtocolError, OSError, TimeoutError) as error:
+            except SILENT as error:
                 last = error
             await asyncio.sleep(AGAIN_S)
         raise StepFailed(f"{keeper.launch.instance} {what} after {within_s:g} s{f': {last}' if last else ''}", hint="ramet logs")
@@ -296,7 +329,7 @@ class LiveWorld:
         await self._save(self.recorded)
         table = self._table()
         for keeper in self.keepers_of(sorted(set(owners.values()))):
-            if await keeper.tell(table, within_s=RELEASE_S):
+            if await keeper.tell(table, within_s=RELEASE_S, until_settled=True):
                 continue
             release = self.releases[keeper.launch.version]
             unfenced = [name for name, owner in owners.items() if owner == keeper.launch.instance]
@@ -308,15 +341,13 @@ class LiveWorld:
 
     async def compare(self, modules: Sequence[str], old: str, new: str) -> None:
         """By hash, from the instances themselves: the same version must have the same contracts wherever it runs."""
-        theirs: dict[str, dict[str, str]] = {}
-        for running in self.system.instances:
-            if running.place in (old, new):
-                theirs[running.instance] = await self.keepers[running.instance].call(control.contracts)
+        calls = [f"{module}.{call}" for module in modules for call in self.releases[version_of(old)].modules[module].calls]
         hashes: dict[str, dict[str, list[str]]] = {}
-        for instance, contracts in theirs.items():
-            for call, value in contracts.items():
-                if call.partition(".")[0] in modules:
-                    hashes.setdefault(call, {}).setdefault(value, []).append(instance)
+        for running in self.system.instances:
+            if running.place in (old, new) and set(modules) <= set(running.modules):
+                told = await self._contracts(self.keepers[running.instance])
+                for call in calls:
+                    hashes.setdefault(call, {}).setdefault(told.get(call, "none"), []).append(running.instance)
         different = [
             f"{call}: {' but '.join(', '.join(names) + ' have ' + value for value, names in found.items())}"
             for call, found in hashes.items()
@@ -327,23 +358,34 @@ class LiveWorld:
                 f"contracts differ: {'; '.join(different)}", hint="the files of the running version were changed; ramet roll"
             )
 
+    async def _contracts(self, keeper: Keeper) -> dict[str, str]:
+        told: dict[str, str] = {}
+
+        async def once() -> bool:
+            told.update(await keeper.call(control.contracts))
+            return True
+
+        await self._until(keeper, once, HOST_S, "did not tell its contracts")
+        return told
+
     async def watch(self, gate: Watch) -> str:
         return await self._gates.watch(gate, self)
 
     async def migrate(self, version: str, modules: Sequence[str]) -> None:
         await self._databases.migrate_release(self.releases[version], modules)
 
-    async def status(self, name: str) -> Status | str:
-        """What an instance says of itself, or why it does not answer."""
-        try:
-            return await self.keepers[name].ask()
-        except (RametError, OSError, TimeoutError) as error:
-            return str(error) or type(error).__name__
+    async def statuses(self) -> dict[str, Status | str]:
+        """What each instance says of itself, or why it does not answer."""
+        keepers = dict(self.keepers)
+        answers = await asyncio.gather(*(keeper.ask_or_why() for keeper in keepers.values()))
+        return dict(zip(keepers, answers, strict=True))
 
 
 async def _all(works: Iterable[Awaitable[None]]) -> None:
     """All of them to their end; then raise the first that failed, with what engines say of themselves as it is."""
     outcomes = await asyncio.gather(*works, return_exceptions=True)
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            raise outcome
+    failed = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    for also in failed[1:]:
+        logger.error("world.failed_too", extra={"reason": str(also)})
+    if failed:
+        raise failed[0]

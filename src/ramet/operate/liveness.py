@@ -8,8 +8,7 @@ import logging
 from collections.abc import Callable, Collection
 
 from ramet.engines.supervision import Status
-from ramet.errors import RametError
-from ramet.operate.keeper import Keeper
+from ramet.operate.keeper import SILENT, Keeper
 
 logger = logging.getLogger("ramet.operate")
 
@@ -45,7 +44,7 @@ class Liveness:
             return
         try:
             await keeper.ask()
-        except (RametError, OSError, TimeoutError):
+        except SILENT:
             silent_s = clock() - self._heard.setdefault(keeper, asked)
             if silent_s >= SILENT_S and keeper.supervisor.status is Status.RUNNING:
                 logger.error(  # noqa: TRY400  (that it does not answer has no traceback worth reading)

@@ -5,11 +5,10 @@ from typing import Any
 
 from ramet.calls.transport import host_id
 from ramet.engines.identity import identify
-from ramet.errors import RametError
 from ramet.model.control import Status
 from ramet.model.launch import FleetRecord, InstanceRecord
 from ramet.model.routing import Address
-from ramet.operate.keeper import ask
+from ramet.operate.keeper import SILENT, ask
 from ramet.wire import values
 
 
@@ -28,7 +27,7 @@ async def _look(record: FleetRecord, instance: InstanceRecord) -> Status | str:
     address = Address(instance.name, instance.service, unix=instance.socket, host_id=host_id())
     try:
         return await ask(address, record.app)
-    except (RametError, OSError, TimeoutError) as error:
+    except SILENT as error:
         return str(error)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Awaitable, Callable
 
 from ramet.data.control import ControlSchema, Entry, PlanRow
@@ -27,8 +28,8 @@ class PlanJournal:
         self._next = next_entry
 
     async def write(self, step: int, event: str, detail: str) -> None:
-        await self._schema.write(self._plan, self._next, step, event, detail)
-        self._next += 1
+        number, self._next = self._next, self._next + 1  # one whose reply was lost may be there, and is not written over
+        await self._schema.write(self._plan, number, step, event, detail)
 
     async def mark(self, state: str, why: str) -> None:
         await self.write(WHOLE_PLAN, state, why)
@@ -80,7 +81,7 @@ class Plans:
             made = await make()
             if not made.steps:
                 raise PlanImpossible("the system is what is wanted already", hint="ramet status")
-            plan = await self._schema.add_plan(made.title, values.encode_json(made))
+            plan = await self._schema.add_plan(secrets.token_hex(8), made.title, values.encode_json(made))
             self._go(plan, made.steps, PlanJournal(self._schema, plan, 0))
             return plan
 
@@ -106,6 +107,11 @@ class Plans:
         except PlanBusy as error:
             logger.critical("lease.lost", extra={"reason": str(error)})
             self._lost()
+            return
+        except Exception as error:  # nobody awaits this task: the journal cannot be written, or a mistake of ours
+            logger.exception("plan.stopped", extra={"plan": self.current})
+            runner.died(f"it stopped: {error}")
+            self._report(f"plan {self.current}: {runner.state}: {runner.why}; ramet apply --resume, or --undo")
             return
         self._report(f"plan {self.current}: {state}{f': {runner.why}' if runner.why else ''}")
 
@@ -140,24 +146,27 @@ class Plans:
             raise PlanImpossible("no plan is under way", hint="ramet history")
         return self._runner
 
-    def pause(self) -> None:
+    async def pause(self) -> None:
         """After the step in hand."""
         runner = self._under_way()
-        if self.is_moving and runner.state is State.RUNNING:
+        if self.is_moving:
             runner.ask(State.PAUSED)
 
-    def undo(self) -> None:
-        """Take back what was taken, after the step in hand."""
+    async def undo(self) -> None:
+        """Take back what was taken, after the step in hand. Written down when this returns, unless a step is in hand."""
         runner = self._under_way()
         if self.is_moving:
-            runner.ask(State.UNDOING)
+            if runner.state is State.RUNNING:
+                runner.ask(State.UNDOING)
             return
-        runner.state = State.UNDOING
+        await runner.undo()
         self._task = asyncio.create_task(self._run(runner), name=f"undo {self.current}")
 
-    def resume(self) -> None:
+    async def resume(self) -> None:
+        """Written down when this returns."""
         runner = self._under_way()
         if not self.is_moving:
+            await runner.resume()
             self._task = asyncio.create_task(self._run(runner), name=f"plan {self.current}")
 
     async def rest(self) -> None:
@@ -167,18 +176,22 @@ class Plans:
             assert self._task is not None
             await asyncio.wait([self._task])
 
-    def stop(self) -> None:
-        """Let go of everything at once: another controller has the say."""
-        if self._task is not None:
-            self._task.cancel()
-
     # Looking
 
     async def history(self, limit: int = 50) -> list[PlanRow]:
         return await self._schema.plans(limit)
 
-    async def entries(self, plan: int, after: int) -> list[Entry]:
-        return [each for each in await self._schema.entries(plan) if each.entry > after]
+    async def find(self, plan: int) -> PlanRow | None:
+        return await self._schema.plan(plan)
+
+    async def entries(self, plan: int) -> list[Entry]:
+        return await self._schema.entries(plan)
+
+    def now(self, row: PlanRow) -> tuple[str, str]:
+        """State and reason of a plan: of the one that is under way as it is, which its row may lag behind."""
+        if self._runner is not None and row.id == self.current:
+            return self._runner.state, self._runner.why
+        return row.state, row.why
 
 
 async def rehearse(system: System, plan: Plan) -> list[str]:

@@ -117,18 +117,30 @@ class Runner:
         """Whether somebody waits for the step in hand to end."""
         return self._wants is not None
 
-    async def run(self) -> State:
-        """Go on until the plan is over or waits for a person. Raises what the journal raises: then nothing more is done."""
+    async def resume(self) -> None:
+        """A plan that waits shall go on: written down, so that it does whatever becomes of this controller. Then `run` it."""
         if self.state is State.STUCK:
             self.taken -= 1  # the step that could not be taken back is neither there nor gone: it is taken again
+        await self._mark(State.RUNNING, "")
+
+    async def undo(self) -> None:
+        """A plan that waits shall go back: written down, as `resume`. Then `run` it."""
+        await self._mark(State.UNDOING, "you asked for it")
+
+    async def run(self) -> State:
+        """Go on until the plan is over or waits for a person. Raises what the journal raises: then nothing more is done."""
+        self._wants = None
         if self.state in {State.PAUSED, State.STUCK}:
-            self.state = State.RUNNING
+            await self.resume()
         if self.state is State.RUNNING:
-            await self._mark(State.RUNNING, "")
             await self._forward()
         if self.state is State.UNDOING:
             await self._backward()
         return self.state
+
+    def died(self, why: str) -> None:
+        """`run` has raised: it waits for a person, where it is. A step that failed or is half undone is not passed over."""
+        self.state, self.why = (State.STUCK if self.state is State.UNDOING else State.PAUSED), why
 
     async def _forward(self) -> None:
         while self.taken < len(self.steps):
@@ -153,18 +165,26 @@ class Runner:
                 return
             await self._journal.write(number, Event.DONE, said or "")
             self.taken = number + 1
-        await self._mark(State.DONE, "")
+        if self._wants is State.UNDOING:
+            await self._mark(State.UNDOING, "you asked for it")
+        else:
+            await self._mark(State.DONE, "")
 
     async def _failed(self, number: int, error: Exception) -> None:
         why = f"step {number + 1} ({self.steps[number].describe()}): {_words(error)}"
         logger.warning("plan.failed", extra={"step": number, "reason": why}, exc_info=not isinstance(error, RametError))
-        await self._journal.write(number, Event.FAILED, _words(error))
+        self.state, self.why = State.UNDOING, why  # from here on, whatever becomes of the journal
         self.taken = number + 1  # it may be half done, so it is taken back too
         self._wants = None  # whoever asked for a pause gets more than that
+        await self._journal.write(number, Event.FAILED, _words(error))
         await self._mark(State.UNDOING, why)
 
     async def _backward(self) -> None:
         while self.taken:
+            if self._wants is State.PAUSED:
+                self._wants = None
+                await self._mark(State.PAUSED, "you asked for it, on the way back")
+                return
             number, step = self.taken - 1, self.steps[self.taken - 1]
             await self._journal.write(number, Event.UNDOING, step.describe())
             self._report(f"take back: {step.describe()}")
@@ -181,8 +201,11 @@ class Runner:
         await self._mark(State.UNDONE, self.why)
 
     async def _mark(self, state: State, why: str) -> None:
-        self.state, self.why = state, why
+        """An end is one once it is written down; the rest is so at once."""
+        if state not in ENDED:
+            self.state, self.why = state, why
         await self._journal.mark(state, why)
+        self.state, self.why = state, why
 
 
 def _words(error: Exception) -> str:
@@ -208,4 +231,6 @@ def left_by(state: State, why: str, entries: Sequence[tuple[int, str, str]]) -> 
     if state is State.RUNNING and steps and steps[-1][1] in BACKWARD:  # it died between the step's failure and the plan's
         _, event, detail = steps[-1]
         return taken, State.UNDOING, f"step {taken}: {detail}" if event == Event.FAILED else why
+    if state is State.PAUSED and steps and steps[-1][1] == Event.UNDOING:  # a step is half undone: it is not passed over
+        return taken, State.UNDOING, why
     return taken, state, why

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ramet.calls.runtime import Calls
 from ramet.calls.transport import host_id
 from ramet.engines.identity import read_pidfile
-from ramet.errors import RametError, Unavailable
+from ramet.errors import Unavailable
 from ramet.model.control import Status
 from ramet.model.launch import Launch
 from ramet.model.routing import Address, RoutingTable
@@ -22,7 +22,7 @@ from ramet.module import Module
 from ramet.observe.record import Recorder
 from ramet.operate.databases import DatabaseServer
 from ramet.operate.folder import DEV_INSTANCE, Folder
-from ramet.operate.keeper import ask
+from ramet.operate.keeper import SILENT, ask
 from ramet.operate.looking import is_running, look
 from ramet.process.databases import Databases
 from ramet.settings import Settings
@@ -94,7 +94,7 @@ async def find_running(folder: Folder, app: str) -> Running | None:
     address = Address(DEV_INSTANCE, "dev", "", str(folder.sockets / DEV_INSTANCE / "calls.sock"), host_id())
     try:
         status = await ask(address, app)
-    except (RametError, OSError, TimeoutError) as error:
+    except SILENT as error:
         raise Unavailable(
             f"`ramet dev` runs here, and its instance does not answer: {error}",
             may_have_run=False,
@@ -126,7 +126,6 @@ async def _together(
         modules=list(modules),
         state=str(folder.root),
         databases=dict(urls),
-        is_production=False,
     )
     recorder = Recorder(service=OUTSIDE, version=application.version, instance=OUTSIDE, ring_records=settings.ring_records)
     databases = Databases(modules.values(), application.modules, launch, recorder)

@@ -38,7 +38,7 @@ class World(Protocol):
         ...
 
     async def compare(self, modules: Sequence[str], old: str, new: str) -> None:
-        """Raises StepFailed where contracts at two places differ as no caller can bear."""
+        """Raises StepFailed where the contracts of modules are not the same at two places."""
         ...
 
     async def watch(self, gate: Watch) -> str:

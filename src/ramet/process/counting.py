@@ -4,7 +4,7 @@ Each unit of work counts once: a request whose endpoint is a call counts as that
 call, or a mounted application's, counts as a request.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ramet.model.control import Served
 from ramet.model.http import SOCKET_METHOD
@@ -24,7 +24,7 @@ def count(recorder: Recorder, modules: Iterable[Module], *, prefix: str) -> dict
     routes = {route: tally for tally in found.values() for route in tally.routes}
     for series in recorder.all_series():
         if series.metric is names.CALL_SERVED and (tally := found.get(series.labels["module"])):
-            tally.add(series, tally.buckets, tally.declared.get(series.labels["call"], frozenset()))
+            tally.add(series, tally.declared.get(series.labels["call"], frozenset()))
         elif series.metric is names.REQUEST and (tally := routes.get((series.labels["method"], series.labels["route"]))):
             tally.add_request(series)
     return {name: Served(tally.requests, tally.errors, tally.buckets, tally.http) for name, tally in found.items()}
@@ -50,12 +50,11 @@ class _Tally:
             for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
         }
 
-    def add(self, series: Series, buckets: list[int], declared: frozenset[str]) -> None:
+    def add(self, series: Series, declared: frozenset[str]) -> None:
         for error, cell in series.cells.items():
             number = sum(cell.counts)
             self.requests += number
-            for index, each in enumerate(cell.counts):
-                buckets[index] += each
+            self.buckets = _sum(self.buckets, cell.counts)
             if error != OK and number and error not in declared and error not in CALLERS_FAULT:
                 self.errors[error] = self.errors.get(error, 0) + number
 
@@ -64,9 +63,12 @@ class _Tally:
         number = series.count
         self.requests += number
         for cell in series.cells.values():
-            for index, each in enumerate(cell.counts):
-                self.http[index] += each
+            self.http = _sum(self.http, cell.counts)
         if (status := series.labels["status"]) >= "500" and number:
             raised = {error or status: sum(cell.counts) for error, cell in series.cells.items() if any(cell.counts)}
             for error, each in raised.items():
                 self.errors[error] = self.errors.get(error, 0) + each
+
+
+def _sum(one: Sequence[int], other: Sequence[int]) -> list[int]:
+    return [each + more for each, more in zip(one, other, strict=True)]

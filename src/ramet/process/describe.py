@@ -11,7 +11,7 @@ from pathlib import Path
 from ramet.data import revisions
 from ramet.errors import RametError
 from ramet.model.http import SOCKET_METHOD
-from ramet.model.release import Part, Release, Served
+from ramet.model.release import HttpEndpoint, Part, Release
 from ramet.model.topology import Application, parse
 from ramet.module import Module
 from ramet.process.modules import import_modules
@@ -33,7 +33,7 @@ def _part(module: Module, application: Application, name: str) -> Part:
         uses=tuple(sorted(module.uses)),
         calls={name: call.contract.descriptor for name, call in module.calls.items()},
         endpoints=tuple(
-            Served(
+            HttpEndpoint(
                 # A WebSocket begins as a GET.
                 "GET" if endpoint.method == SOCKET_METHOD else endpoint.method,
                 prefix + endpoint.path,

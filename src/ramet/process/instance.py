@@ -18,9 +18,10 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any, TypeVar
 
 from ramet.calls.ledger import Ledger
 from ramet.calls.runtime import Calls
@@ -44,6 +45,7 @@ from ramet.process.schedules import Schedules
 from ramet.settings import Settings
 
 logger = logging.getLogger("ramet.process")
+T = TypeVar("T")
 
 LAG_INTERVAL_S = 0.5
 GRACE_S = 10.0
@@ -74,6 +76,7 @@ class Instance:
             raise ConfigError(f"{launch.instance} is to host {unknown[0]!r}, which is no module of {application.name}")
         self._hosted = list(launch.modules)
         self._hosting = asyncio.Lock()
+        self._works: set[asyncio.Task[Any]] = set()
         hosted = [modules[name] for name in launch.modules]
         self.databases = Databases(hosted, application.modules, launch, self.recorder)
         self.ingress = Ingress(
@@ -221,7 +224,8 @@ class Instance:
             pid=os.getpid(),
             modules=list(self._hosted),
             epoch=self.calls.epoch,
-            calls_in_flight=self.calls.server.in_flight,
+            # Without those of the control channel, by which this is asked.
+            calls_in_flight=self.calls.server.in_flight - self.calls.server.in_flight_of(control.control.name),
             requests_in_flight=self.ingress.statistics().get("requests", 0),
             memory_bytes=resident_bytes(),
             started=self._started,
@@ -246,6 +250,20 @@ class Instance:
         """Nothing happens if it is hosted already. Raises ConfigError, MigrationsPending, DatabaseUnavailable."""
         if module not in self._modules:
             raise ConfigError(f"{self.launch.instance} is to host {module!r}, which is no module of {self.application.name}")
+        await self._to_its_end(self._host(module, url))
+
+    async def drop(self, module: str, within_s: float) -> bool:
+        """False, and it is hosted as before, where something of it still ran at the end of the time."""
+        return await self._to_its_end(self._drop(module, within_s))
+
+    def _to_its_end(self, work: Coroutine[Any, Any, T]) -> Awaitable[T]:
+        """Also where the one who asked has gone: a module is here or not, and never half."""
+        task = asyncio.create_task(work)
+        self._works.add(task)
+        task.add_done_callback(self._works.discard)
+        return asyncio.shield(task)
+
+    async def _host(self, module: str, url: str) -> None:
         async with self._hosting:
             if module in self._hosted:
                 return
@@ -255,10 +273,9 @@ class Instance:
             self.calls.host(module, self.databases.ledgers.get(module))
             self.schedules.host(declared, self.databases.fences.get(module))
             self._hosted.append(module)
-            logger.info("module.hosted", extra={"module": module})
+            logger.info("module.hosted", extra={"hosted": module})
 
-    async def drop(self, module: str, within_s: float) -> bool:
-        """False, and it is hosted as before, where something of it still ran at the end of the time."""
+    async def _drop(self, module: str, within_s: float) -> bool:
         async with self._hosting:
             if module not in self._hosted:
                 return True
@@ -272,7 +289,7 @@ class Instance:
             await self.ingress.drop(module)
             await self.databases.drop(self._modules[module])
             give_memory_back()
-            logger.info("module.dropped", extra={"module": module})
+            logger.info("module.dropped", extra={"dropped": module})
             return True
 
     async def _is_left(self, module: str, until: float) -> bool:

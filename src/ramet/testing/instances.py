@@ -53,7 +53,6 @@ class Instances:
                     modules=list(service.modules),
                     state=str(folder.sockets / name),
                     databases={module: url for module, url in urls.items() if module in service.modules},
-                    is_production=False,
                     drain_delay_s=0.0,
                     settings={"RAMET_STRICT": "1", **files.as_environment(application)},
                 )
