@@ -34,7 +34,7 @@ SELECT pg_is_in_recovery() AS is_replica,
     THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) ELSE pg_current_wal_flush_lsn() END - '0/0' AS flushed,
   CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END - '0/0' AS replayed,
   CASE WHEN pg_is_in_recovery()
-    THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver), (SELECT timeline_id FROM pg_control_checkpoint()))
+    THEN (SELECT max(('x' || left(name, 8))::bit(32)::int) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$')
     ELSE ('x' || left(pg_walfile_name(pg_current_wal_flush_lsn()), 8))::bit(32)::int END AS timeline,
   extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float8 AS replay_age_s,
   coalesce((SELECT status = 'streaming' FROM pg_stat_wal_receiver), false) AS is_streaming"""
@@ -55,7 +55,8 @@ SELECT pg_read_file('pg_wal/' || left(pg_walfile_name(pg_current_wal_flush_lsn()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeStatus:
-    """flushed: what of the log is safe on its disk; a replica may serve less. replayed: what a read there sees, on a primary all.
+    """timeline: of the log that it writes or, on a replica, has received. flushed: what of the log is safe on its disk; a replica
+    may serve less. replayed: what a read there sees, on a primary all.
 
     replay_age_s: seconds since the last transaction that was replayed had committed on the primary, by both clocks; None on a
     primary, and before the first. is_streaming: it receives from another node at this moment.

@@ -7,8 +7,9 @@ from ramet.engines import postgres_making
 from ramet.engines.postgres_making import Place
 from ramet.engines.processes import run_brief
 
-_CONTROL = re.compile(r"^Latest checkpoint's (REDO location|TimeLineID): +(\S+)$", re.MULTILINE)
+_CONTROL = re.compile(r"^(?:Latest checkpoint's )?(REDO location|TimeLineID|Bytes per WAL segment): +(\S+)$", re.MULTILINE)
 _AT = re.compile(r"(?:at|after) ([0-9A-F]+)/([0-9A-F]+)")
+_NO_FILE = re.compile(r'file "[0-9A-F]{8}([0-9A-F]{8})([0-9A-F]{8})"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,16 +26,25 @@ def read_end(place: Place) -> LogEnd | None:
     Its last checkpoint is in pg_control, and what follows is valid as far as pg_waldump can read. Blocks for the time of reading:
     at most `max_wal_size`.
     """
-    found = dict(_CONTROL.findall(_ask(place, "pg_controldata", str(postgres_making.path_for(place.data, place.account)))[0]))
-    if len(found) < 2:
+    control = dict(_CONTROL.findall(_ask(place, "pg_controldata", str(postgres_making.path_for(place.data, place.account)))[0]))
+    if len(control) < 3:
         return None
-    start = f"--start={found['REDO location']}"
-    complaint = _ask(place, "pg_waldump", "--quiet", "--path=pg_wal", f"--timeline={found['TimeLineID']}", start)[1]
-    ends = _AT.findall(complaint)
-    if not ends:
-        return None
-    high, low = ends[-1]
-    return LogEnd(timeline=int(found["TimeLineID"]), lsn=(int(high, 16) << 32) | int(low, 16))
+    from_where = [f"--timeline={control['TimeLineID']}", f"--start={control['REDO location']}"]
+    complaint = _ask(place, "pg_waldump", "--quiet", "--path=pg_wal", *from_where)[1]
+    lsn = parse_end(complaint, segment_bytes=int(control["Bytes per WAL segment"]))
+    return None if lsn is None else LogEnd(timeline=int(control["TimeLineID"]), lsn=lsn)
+
+
+def parse_end(complaint: str, *, segment_bytes: int) -> int | None:
+    """What pg_waldump says when it can read no further, as an LSN.
+
+    `invalid record length at 0/3000148: expected ...`, the last place named is the end; or, where the log ends with a segment,
+    `could not find file "000000010000000000000003"`: timeline, upper half of the LSN, number of the segment.
+    """
+    if no_file := _NO_FILE.search(complaint):
+        return (int(no_file[1], 16) << 32) + int(no_file[2], 16) * segment_bytes
+    places = _AT.findall(complaint)
+    return (int(places[-1][0], 16) << 32) | int(places[-1][1], 16) if places else None
 
 
 def _ask(place: Place, program: str, *arguments: str) -> tuple[str, str]:
