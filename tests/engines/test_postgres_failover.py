@@ -140,6 +140,29 @@ def test_without_synchronous_commit_the_log_that_is_lost_is_counted(made: Path) 
     asyncio.run(scenario())
 
 
+def test_log_of_a_primary_that_dies_soon_after_its_promotion_is_counted_too(made: Path) -> None:
+    """Its last checkpoint is of the timeline before; where its own log ends is not where that one does."""
+
+    async def scenario() -> None:
+        async with cluster_of(made, "r1", "r2") as cluster:
+            await query(cluster.primary.server.url(), "CREATE TABLE kept (n int)")
+            await all_stream(cluster)
+            await cluster.fail_over("r1")
+            primary, other = cluster.primary, cluster.replicas["r2"]
+            while not (await other.status()).is_streaming:
+                await asyncio.sleep(0.01)
+            await other.server.stop()
+            await query(primary.server.url(), "INSERT INTO kept SELECT 1 FROM generate_series(1, 1000)")
+            os.kill(primary.server.pid or 0, signal.SIGKILL)
+            await other.start()
+            done = await cluster.fail_over("r2")
+            assert done.timeline == 3
+            assert done.lost_bytes is not None
+            assert done.lost_bytes > 50_000
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("point", ["fenced", "chosen", "promoted", "recorded", "rejoining", "rewound"])
 def test_killed_at_any_step_of_a_failover_the_next_start_goes_on(made: Path, point: str) -> None:
     """Before somebody is chosen the old primary serves again; after it the new one does. Never both, and no row is missing."""

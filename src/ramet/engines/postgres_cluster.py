@@ -74,7 +74,8 @@ class Record:
 class PostgresCluster:
     """settings: of every node, but the port, which is the first node's. The rest is as for `Postgres`.
 
-    Its methods take turns; each can be called again after it failed or was killed.
+    Its methods take turns, and each can be called again after it failed or was killed. A copy may take long: to fail over from a
+    primary that hangs, cancel the `add_replica` that waits for it.
     """
 
     def __init__(
@@ -113,6 +114,9 @@ class PostgresCluster:
     @property
     def is_synchronous(self) -> bool:
         return self._record.is_synchronous
+
+    def statistics(self) -> dict[str, dict[str, int | str | None]]:
+        return {name: node.statistics() for name, node in self._nodes.items()}
 
     async def start(self, report: Report = postgres_copy.unreported) -> Mapping[str, Exception]:
         """Finish or undo a failover that was under way, start the primary and then its replicas, rejoin those that are fenced.
@@ -208,6 +212,7 @@ class PostgresCluster:
         async with self._turn:
             node = self._replica(name)
             await node.server.fence(StopMode.FAST)
+            await self._apply_synchronous(patience_s=0.0)  # nobody waits for it meanwhile
             await node.join(self._upstream(name), report)
             await self._apply_synchronous()
             return node.rejoined

@@ -8,8 +8,10 @@ from ramet.engines.postgres_making import Place
 from ramet.engines.processes import run_brief
 
 _CONTROL = re.compile(r"^(?:Latest checkpoint's )?(REDO location|TimeLineID|Bytes per WAL segment): +(\S+)$", re.MULTILINE)
-_AT = re.compile(r"(?:at|after) ([0-9A-F]+)/([0-9A-F]+)")
-_NO_FILE = re.compile(r'file "[0-9A-F]{8}([0-9A-F]{8})([0-9A-F]{8})"')
+_SEGMENT = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})")
+"""Timeline, upper half of the LSN, number of the segment in it."""
+_FORK = re.compile(r"^\d+\t(\S+)\t", re.MULTILINE)
+_AT = re.compile(r"(?:at|after) ([0-9A-F]+/[0-9A-F]+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,24 +29,36 @@ def read_end(place: Place) -> LogEnd | None:
     at most `max_wal_size`.
     """
     control = dict(_CONTROL.findall(_ask(place, "pg_controldata", str(postgres_making.path_for(place.data, place.account)))[0]))
-    if len(control) < 3:
+    segments = [found for path in (place.data / "pg_wal").glob("*") if (found := _SEGMENT.fullmatch(path.name))]
+    if len(control) < 3 or not segments:
         return None
-    from_where = [f"--timeline={control['TimeLineID']}", f"--start={control['REDO location']}"]
-    complaint = _ask(place, "pg_waldump", "--quiet", "--path=pg_wal", *from_where)[1]
-    lsn = parse_end(complaint, segment_bytes=int(control["Bytes per WAL segment"]))
-    return None if lsn is None else LogEnd(timeline=int(control["TimeLineID"]), lsn=lsn)
+    last = max(segments, key=lambda found: found[0])
+    timeline, limit = int(last[1], 16), _end_of(last, segment_bytes=int(control["Bytes per WAL segment"]))
+    start = control["REDO location"]
+    if timeline != int(control["TimeLineID"]):  # promoted, and killed before the first checkpoint after it
+        start = _FORK.findall((place.data / "pg_wal" / f"{last[1]}.history").read_text(encoding="ascii"))[-1]
+    # Beyond the last segment pg_waldump would wait for another, for 5 s.
+    span = [f"--timeline={timeline}", f"--start={start}", f"--end={limit >> 32:X}/{limit & 0xFFFFFFFF:X}"]
+    lsn = parse_end(_ask(place, "pg_waldump", "--quiet", "--path=pg_wal", *span)[1], limit=limit)
+    return None if lsn is None else LogEnd(timeline=timeline, lsn=lsn)
 
 
-def parse_end(complaint: str, *, segment_bytes: int) -> int | None:
-    """What pg_waldump says when it can read no further, as an LSN.
-
-    `invalid record length at 0/3000148: expected ...`, the last place named is the end; or, where the log ends with a segment,
-    `could not find file "000000010000000000000003"`: timeline, upper half of the LSN, number of the segment.
-    """
-    if no_file := _NO_FILE.search(complaint):
-        return (int(no_file[1], 16) << 32) + int(no_file[2], 16) * segment_bytes
+def parse_end(complaint: str, *, limit: int) -> int | None:
+    """What pg_waldump says when it can read no further, as an LSN: of the places in `error in WAL record at 0/3000100: invalid
+    record length at 0/3000148: expected ...` the last. Nothing, if it could read up to the limit: then the log ends there."""
+    if not complaint:
+        return limit
     places = _AT.findall(complaint)
-    return (int(places[-1][0], 16) << 32) | int(places[-1][1], 16) if places else None
+    return _parse(places[-1]) if places else None
+
+
+def _end_of(segment: re.Match[str], *, segment_bytes: int) -> int:
+    return (int(segment[2], 16) << 32) + (int(segment[3], 16) + 1) * segment_bytes
+
+
+def _parse(lsn: str) -> int:
+    high, low = lsn.split("/")
+    return (int(high, 16) << 32) | int(low, 16)
 
 
 def _ask(place: Place, program: str, *arguments: str) -> tuple[str, str]:
