@@ -8,18 +8,18 @@ and the right to the functions that it uses. All raise a DatabaseError; Database
 """
 
 import asyncio
-import contextlib
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, NewType
 
-from ramet.data import driver, errors, refusals
+from ramet.data import administering, driver, errors
 from ramet.data.address import Address
 from ramet.data.driver import Driver
 
 Lsn = NewType("Lsn", int)
 
-CONNECT_S = 10.0
+RELOAD_S = 10.0
+"""For a setting to be read by the server that was told to."""
 PROMOTION_S = 60.0
 """A replica replays what it has received before it is promoted: at worst what it was behind."""
 SLOT_S = 10.0
@@ -131,25 +131,25 @@ def parse_fork(history: str, timeline: int) -> Lsn | None:
 
 
 async def status(address: Address) -> NodeStatus:
-    async with _session(address) as connection:
+    async with administering.session(address) as connection:
         return await _status(connection)
 
 
 async def followers(address: Address) -> tuple[Follower, ...]:
     """Who streams from this node, by name."""
-    async with _session(address) as connection:
+    async with administering.session(address) as connection:
         return await _followers(connection)
 
 
 async def slots(address: Address) -> tuple[Slot, ...]:
-    async with _session(address) as connection:
+    async with administering.session(address) as connection:
         rows = await connection.fetch(_SLOTS)
     return tuple(Slot(name=row[0], is_active=row[1], is_lost=row[2], kept_bytes=max(0, row[3])) for row in rows)
 
 
 async def create_slot(address: Address, name: str) -> None:
     """A physical slot that keeps the log from now on. One that exists stays as it is, unless it is lost."""
-    async with _session(address) as connection:
+    async with administering.session(address) as connection:
         lost = "SELECT wal_status = 'lost' FROM pg_replication_slots WHERE slot_name = $1"
         if await connection.fetchval(lost, name):
             await _drop_slot(connection, name)
@@ -162,7 +162,7 @@ async def create_slot(address: Address, name: str) -> None:
 
 async def drop_slot(address: Address, name: str) -> None:
     """Nothing happens if there is none. Whoever uses it is disconnected: stop the replica first, or it takes it again."""
-    async with _session(address) as connection:
+    async with administering.session(address) as connection:
         await _drop_slot(connection, name)
 
 
@@ -170,7 +170,7 @@ async def promote(address: Address, *, deadline_s: float = PROMOTION_S) -> int:
     """Make a replica a primary; returns its timeline when it accepts writes. One that is a primary already stays as it is."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + deadline_s
-    async with _session(address) as connection:
+    async with administering.session(address) as connection:
         try:
             await connection.fetchval("SELECT pg_promote(false) WHERE pg_is_in_recovery()")
         except driver.PostgresError as error:
@@ -194,10 +194,10 @@ async def set_synchronous(address: Address, names: Collection[str]) -> None:
     """
     wanted = synchronous_names(names)
     literal = wanted.replace("'", "''")
-    async with _session(address) as connection:
+    async with administering.session(address) as connection:
         await connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{literal}'")
         await connection.execute("SELECT pg_reload_conf()")
-        deadline = asyncio.get_running_loop().time() + CONNECT_S
+        deadline = asyncio.get_running_loop().time() + RELOAD_S
         while await connection.fetchval("SELECT current_setting('synchronous_standby_names')") != wanted:
             if asyncio.get_running_loop().time() > deadline:
                 raise errors.DatabaseUnavailable(f"{address} does not take synchronous_standby_names = {wanted!r}")
@@ -208,7 +208,7 @@ async def wait_flushed(address: Address, names: Collection[str], *, deadline_s: 
     """Whether, within that time, one of these followers has on disk what this primary has on disk now."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + deadline_s
-    async with _session(address) as connection:
+    async with administering.session(address) as connection:
         goal = (await _status(connection)).flushed
         while not any(each.name in names and (each.flushed or 0) >= goal for each in await _followers(connection)):
             if loop.time() > deadline:
@@ -225,13 +225,13 @@ def synchronous_names(names: Collection[str]) -> str:
 
 async def checkpoint(address: Address) -> None:
     """Write all to disk. After a promotion also what makes the new timeline known to pg_rewind in every version."""
-    async with _session(address) as connection:
+    async with administering.session(address) as connection:
         await connection.execute("CHECKPOINT")
 
 
 async def fork(address: Address, timeline: int) -> Lsn | None:
     """Where this primary's timeline left an earlier one, to which others may still belong; None if it did not, or is the same."""
-    async with _session(address) as connection:
+    async with administering.session(address) as connection:
         return parse_fork(await connection.fetchval(_HISTORY) or "", timeline)
 
 
@@ -241,7 +241,7 @@ async def watch_backup(address: Address, name: str, report: Callable[[int, int |
     report: bytes sent, and bytes in all as the server estimated them at the beginning; None before it has.
     """
     last = 0
-    async with _session(address) as connection:
+    async with administering.session(address) as connection:
         while True:
             for sent, total in await connection.fetch(_BACKUP, name):
                 if sent > last:
@@ -290,19 +290,3 @@ async def _drop_slot(connection: Driver, name: str) -> None:
 
 def _state(error: Any) -> str:
     return error.sqlstate or ""
-
-
-@contextlib.asynccontextmanager
-async def _session(address: Address) -> AsyncGenerator[Driver]:
-    settings = address.session_settings(is_read_only=False)
-    try:
-        connection = await driver.connect(address.dsn, timeout_s=CONNECT_S, server_settings=settings)
-    except (OSError, TimeoutError, driver.PostgresError, driver.InterfaceError) as error:
-        raise errors.DatabaseUnavailable(f"cannot connect to {address}: {error or 'no answer'}") from error
-    try:
-        yield connection
-    except (driver.PostgresError, driver.InterfaceError, driver.InternalClientError, OSError) as error:
-        raise refusals.ours(error, is_closed=connection.is_closed()) from error
-    finally:
-        with contextlib.suppress(OSError, TimeoutError, driver.PostgresError, driver.InterfaceError):
-            await connection.close(timeout=CONNECT_S)
