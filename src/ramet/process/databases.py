@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 
 from ramet.calls.ledger import Ledger
-from ramet.data import migrations, revisions
+from ramet.data import materialized, migrations, revisions
 from ramet.data.address import Address
 from ramet.data.once import DurableLedger
 from ramet.data.opening import open_database
@@ -22,7 +22,7 @@ _STATES = ("idle", "busy", "waiting", "connecting")
 
 class Databases:
     """packages: module -> import path. There once it is open, by module: ledgers, which keep its `once` calls; fences, which
-    guard its schedules where it has some."""
+    guard its schedules and materialised results where it has some."""
 
     def __init__(self, modules: Iterable[Module], packages: Mapping[str, str], launch: Launch, recorder: Recorder) -> None:
         self._packages = packages
@@ -39,7 +39,7 @@ class Databases:
         return f"<Databases: {', '.join(map(repr, self._pools.values())) or 'none'}>"
 
     async def open(self) -> None:
-        """Raises ConfigError for a module without a URL, MigrationsPending, DatabaseUnavailable."""
+        """Raises ConfigError for a module without a URL, MigrationsPending, MaterializedMismatch, DatabaseUnavailable."""
         for module in self._modules:
             self._check_url(module)
         await asyncio.gather(*(self._open(module) for module in self._modules))
@@ -79,11 +79,20 @@ class Databases:
         if folder.is_dir():
             await migrations.verify(module.name, folder, address)
         limits = Limits(max_connections=self._launch.pool_size)
-        self._pools[module.name] = await open_database(module.db, address, limits=limits, recorder=self._recorder)
+        pool = await open_database(module.db, address, limits=limits, recorder=self._recorder)
+        declared = [each.declared for each in module.results.values()]
+        try:
+            for each in declared:
+                await materialized.verify(module.db.opened, each)
+        except BaseException:
+            module.db.unbind()
+            await pool.close()
+            raise
+        self._pools[module.name] = pool
         outcomes = CallOutcomes({call.contract.qualified: call for call in module.calls.values()})
         self.ledgers[module.name] = DurableLedger(module.db.opened, outcomes)
-        if module.schedules:
-            longest_s = max(each.deadline_s for each in module.schedules.values())
+        if owned := [*module.schedules.values(), *declared]:
+            longest_s = max(each.deadline_s for each in owned)
             self.fences[module.name] = Fence(module.db.opened, module.name, self._launch.instance, longest_s=longest_s)
 
     def _connections(self) -> Iterator[tuple[dict[str, str], float]]:
