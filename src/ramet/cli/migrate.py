@@ -9,7 +9,7 @@ import click
 from ramet.cli import completing
 from ramet.cli.application import Current, check_known, current
 from ramet.cli.groups import Group
-from ramet.data import migrations, revisions
+from ramet.data import materialized_migration, migrations, revisions
 from ramet.data.revisions import Revision
 from ramet.errors import ConfigError
 from ramet.operate.databases import DatabaseServer
@@ -31,14 +31,17 @@ def migrate() -> None:
 
 @migrate.command()
 @click.argument("module", shell_complete=completing.modules)
-@click.argument("message")
-def new(module: str, message: str) -> None:
-    """Write the next migration of MODULE, to be filled in.
+@click.argument("message", required=False)
+@click.option("--materialized", metavar="NAME", help="Make what this materialised result declares, instead of MESSAGE.")
+def new(module: str, message: str | None, materialized: str | None) -> None:
+    """Write the next migration of MODULE, to be filled in; or the one that a materialised result needs.
 
     \b
     ramet migrate new articles "add tags"
-    ramet migrate new accounts "index on email"
+    ramet migrate new articles --materialized article_stats
     """
+    if (message is None) is (materialized is None):
+        raise click.UsageError("one of MESSAGE and --materialized is needed")
     here = current()
     check_known("module", module, here.application.modules)
     package = here.application.modules[module]
@@ -47,7 +50,13 @@ def new(module: str, message: str) -> None:
             f"the module `{module}` has no database, so nothing would run the migration",
             hint=f"db = module.database() in {package}.{FACE}",
         )
-    click.echo(str(revisions.new(revisions.folder_of(package), message, now=datetime.now(UTC))))
+    folder, now = revisions.folder_of(package), datetime.now(UTC)
+    if message is not None:
+        click.echo(str(revisions.new(folder, message, now=now)))
+    elif materialized is not None:
+        results = here.modules[module].results
+        check_known("materialised result", materialized, results)
+        click.echo(str(materialized_migration.write(folder, results[materialized].declared, now=now)))
 
 
 @migrate.command()

@@ -191,9 +191,9 @@ def _triggers(result: Materialized, table: str) -> list[str]:
     on, note = _quoted(table), _quoted(result.note)
     run = f"EXECUTE FUNCTION {note}('{result.tables[table]}')"
     return [
-        f"CREATE TRIGGER {note} AFTER INSERT OR UPDATE OR DELETE ON {on} FOR EACH ROW {run}",
+        f"CREATE TRIGGER {note} AFTER INSERT OR UPDATE OR DELETE ON {on}\n    FOR EACH ROW {run}",
         f"ALTER TABLE {on} ENABLE ALWAYS TRIGGER {note}",
-        f"CREATE TRIGGER {_quoted(result.note + '_t')} AFTER TRUNCATE ON {on} FOR EACH STATEMENT {run}",
+        f"CREATE TRIGGER {_quoted(result.note + '_t')} AFTER TRUNCATE ON {on}\n    FOR EACH STATEMENT {run}",
     ]
 
 
