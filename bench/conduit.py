@@ -72,7 +72,7 @@ async def serve_ramet(place: Place) -> AsyncGenerator[Sequence[int], None]:
         modules=list(application.modules),
         state=str(place.folder),
         http_port=place.port,
-        databases=scene().urls,
+        databases={module: whole(url) for module, url in scene().urls.items()},
     )
     instance = Instance(launch, application, import_modules(application), Settings(strict=False))
     tune_collector()

@@ -56,7 +56,7 @@ async def main(folder: str, name: str, epoch: str, statements: str) -> None:
         for each in ("rows", "status", "commit"):
             count(each, countdown)
         db = module.db
-        fence = Fence(db.opened, name, "a", longest_s=30)
+        fence = Fence(db, name, "a", longest_s=30)
         schedules = Schedules([module], "a", inside=inside, recorder=Recorder(), fences={name: fence})
         await schedules.take(RoutingTable(int(epoch), {}, owners={name: Owner("a", int(epoch))}))
 

@@ -20,7 +20,7 @@ async def refresh(module: Module) -> None:
 async def pending(module: Module) -> list[int]:
     """Keys that are noted for article_stats."""
     assert module.db is not None
-    return [row[0] for row in await module.db.read().fetch("SELECT DISTINCT key FROM ramet_changes_article_stats ORDER BY 1")]
+    return [row[0] for row in await module.db.read().fetch("SELECT DISTINCT changed FROM ramet_changes_article_stats ORDER BY 1")]
 
 
 # What is noted
@@ -88,7 +88,7 @@ def test_whoever_may_write_to_a_table_need_not_be_allowed_to_note_it(server: Ser
             await psql.execute(
                 f"CREATE ROLE {module.name}_job; GRANT TEMPORARY ON DATABASE postgres TO {module.name}_job; GRANT USAGE ON SCHEMA {module.name} TO {module.name}_job;"
                 f"GRANT INSERT ON {module.name}.favorites TO {module.name}_job; SET ROLE {module.name}_job;"
-                "CREATE TEMPORARY TABLE ramet_changes_article_stats (key bigint);"
+                "CREATE TEMPORARY TABLE ramet_changes_article_stats (changed bigint);"
                 f"INSERT INTO {module.name}.favorites VALUES (3, 1); RESET ROLE"
             )
             assert 3 in await pending(module)

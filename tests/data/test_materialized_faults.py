@@ -27,7 +27,7 @@ async def owner(
 ) -> AsyncIterator[Schedules]:
     """An instance's schedules, whose fence says that it owns them."""
     assert module.db is not None
-    fence = Fence(module.db.opened, module.name, instance, longest_s=30)
+    fence = Fence(module.db, module.name, instance, longest_s=30)
     schedules = Schedules([module], instance, inside=inside, recorder=recorder or Recorder(), fences={module.name: fence})
     try:
         await schedules.take(table(module, instance, epoch))
@@ -112,7 +112,7 @@ def test_a_refresher_that_is_killed_between_any_two_statements_loses_nothing(ser
 
     async def check_noted(module: Module) -> None:
         assert module.db is not None
-        noted = {row[0] for row in await module.db.read().fetch("SELECT key FROM ramet_changes_article_stats")}
+        noted = {row[0] for row in await module.db.read().fetch("SELECT changed FROM ramet_changes_article_stats")}
         wrong = set(await kept(module, "article_stats")) ^ set(await expected(module, "article_stats"))
         is_due = not await module.db.read().fetchval("SELECT count(*) FROM ramet_materialized")
         assert is_due or {row[0] for row in wrong} <= noted
@@ -174,7 +174,7 @@ def test_an_owner_whose_epoch_is_over_refreshes_nothing_more(server: Server) -> 
                 await until(lambda: is_refreshed(module, old))
                 before = status_of(old, "article_stats").refreshes
                 assert other.db is not None
-                await Fence(other.db.opened, module.name, "b", longest_s=30).take(2)
+                await Fence(other.db, module.name, "b", longest_s=30).take(2)
                 await module.db.write().execute("INSERT INTO articles VALUES (1, 1, 'x')")
                 await until(lambda: old.results() == [])
                 assert before

@@ -73,8 +73,8 @@ class MaterializedResult:
 
     @property
     def places(self) -> Sequence[Opened]:
-        """The databases that hold a part of it, each by itself."""
-        return [self._db.opened]
+        """The shards, each of which has the rows that are made of its own; as primaries, since a replica is behind."""
+        return [opened._replace(reader=None) for opened in self._db.all_opened]
 
 
 async def look(opened: Opened, result: Materialized) -> Look:

@@ -67,9 +67,10 @@ def take(result: Materialized) -> str:
         return f"WITH taken AS (DELETE FROM {changes} RETURNING at) SELECT count(*), NULL FROM taken"
     return f"""\
 WITH taken AS (
-    DELETE FROM {changes} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {changes} ORDER BY at, xid, key LIMIT $1)) RETURNING key
+    DELETE FROM {changes} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {changes} ORDER BY at, xid, changed LIMIT $1))
+    RETURNING changed
 )
-SELECT count(*), array_agg(DISTINCT key) FROM taken"""
+SELECT count(*), array_agg(DISTINCT changed) FROM taken"""
 
 
 def refresh(result: Materialized) -> str:
@@ -122,7 +123,7 @@ def note_all(result: Materialized) -> str:
 
 
 def _note(result: Materialized, keys: str) -> str:
-    return f"INSERT INTO {_quoted(result.changes)} (key)\n{keys}\nON CONFLICT DO NOTHING"
+    return f"INSERT INTO {_quoted(result.changes)} (changed)\n{keys}\nON CONFLICT DO NOTHING"
 
 
 # Of the migration
@@ -138,8 +139,8 @@ def upgrade(result: Materialized, *, replaces: bool) -> str:
         [
             "at timestamptz NOT NULL DEFAULT now()",
             "xid xid8 NOT NULL DEFAULT pg_current_xact_id()",
-            *([f"key {result.columns[result.key]} NOT NULL"] if result.key else []),
-            f"PRIMARY KEY (at, xid{', key' if result.key else ''})",
+            *([f"changed {result.columns[result.key]} NOT NULL"] if result.key else []),
+            f"PRIMARY KEY (at, xid{', changed' if result.key else ''})",
         ]
     )
     statements = [
@@ -175,7 +176,7 @@ def _function(result: Materialized) -> str:
 
 def _of_column(result: Materialized, column: str) -> str:
     """The row before and the row after. Which column it is, the trigger says: partitions have names of their own."""
-    into = f"INSERT INTO {_quoted(result.changes)} (key) VALUES"
+    into = f"INSERT INTO {_quoted(result.changes)} (changed) VALUES"
     return "".join(
         f"    IF TG_ARGV[0] = '{column}' AND TG_OP IN ({operations}) THEN\n"
         f"        IF {row}.{_quoted(column)} IS NOT NULL THEN\n"

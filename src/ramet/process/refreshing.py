@@ -1,9 +1,11 @@
-"""What keeps a materialised result up, on the one instance that owns its module's schedules: it looks, and refreshes what is due.
+"""What keeps a materialised result up, on the one instance that owns its module's schedules: at each shard it looks, and
+refreshes what is due.
 
 looking ──something changed──> refreshing ──all taken──> a pause; more left──> at once
  └──nothing did: after a longer pause, up to 1 s              └──it failed: after 1 s, then 2 s, up to 30 s
 
-The notes stay in the database until a refresh has committed, so nothing is kept here but what is told of it.
+The notes stay in the database until a refresh has committed, so nothing is kept here but what is told of it. Two that refresh
+the same, as where an owner does not know yet that it is none, wait for each other and do no harm.
 """
 
 import asyncio
@@ -25,29 +27,38 @@ from ramet.wire.context import current
 
 logger = logging.getLogger("ramet.process")
 
+SHARDS_S = 1.0
+"""How often it is looked whether there are other shards: one that comes has a moment until it has rows."""
+
+
+class _Seen:
+    """Of one shard. stale_s, at: how far behind it was, and when that was seen."""
+
+    def __init__(self, now: float) -> None:
+        self.stale_s = 0.0
+        self.at = now
+        self.pause_s = MIN_PAUSE_S
+        self.failures = 0
+
 
 class Refresher:
-    """Of one place that holds a part of a result. inside: makes the context of the module's code, see `Calls.inside`. Counts go
-    on from one ownership to the next."""
+    """inside: makes the context of the module's code, see `Calls.inside`. Counts go on from one ownership to the next."""
 
     def __init__(
         self,
         result: MaterializedResult,
-        place: Opened,
         *,
         inside: Callable[[str], AbstractContextManager[None]],
         recorder: Recorder,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.declared = result.declared
-        self._place = place
+        self._result = result
         self._inside = inside
         self._recorder = recorder
         self._series = recorder.series(names.JOB, module=self.declared.module, schedule=self.declared.name)
         self._clock = clock
-        self._seen = (0.0, clock())
-        """How far behind it was, and when that was seen."""
-        self._pause = MIN_PAUSE_S
+        self._seen: dict[int, _Seen] = {}
         self._is_told = False
         self._last_error = ""
 
@@ -57,9 +68,9 @@ class Refresher:
 
     @property
     def stale_s(self) -> float:
-        """As last seen, and where it was behind then and was not seen since, with the time since."""
-        stale_s, at = self._seen
-        return stale_s + self._clock() - at if stale_s else 0.0
+        """Of the shard that is furthest behind: as last seen, and with the time since where it was behind then."""
+        now = self._clock()
+        return max((each.stale_s + now - each.at for each in self._seen.values() if each.stale_s), default=0.0)
 
     def status(self, epoch: int) -> ResultStatus:
         return ResultStatus(
@@ -74,68 +85,90 @@ class Refresher:
         )
 
     async def beat(self, fence: Fence, epoch: int, stop: asyncio.Event) -> None:
-        """Keep it up until `stop`; a refresh in hand is finished first. Raises OwnershipOver."""
-        failures = 0
+        """Keep it up until `stop`; refreshes in hand are finished first. Raises OwnershipOver."""
+        self._seen.clear()
+        keeping: dict[int, asyncio.Task[None]] = {}
+        try:
+            while not stop.is_set():
+                for shard in [place.shard for place in self._result.places if place.shard not in keeping]:
+                    self._seen[shard] = seen = _Seen(self._clock())
+                    keeping[shard] = asyncio.create_task(self._keep(shard, seen, fence, epoch, stop))
+                await asyncio.wait(keeping.values(), timeout=SHARDS_S, return_when=asyncio.FIRST_COMPLETED)
+                for shard in [shard for shard, task in keeping.items() if task.done()]:
+                    await keeping.pop(shard)
+                    del self._seen[shard]
+            await asyncio.gather(*keeping.values())
+        finally:
+            for task in keeping.values():
+                task.cancel()
+            await asyncio.gather(*keeping.values(), return_exceptions=True)
+
+    async def _keep(self, shard: int, seen: _Seen, fence: Fence, epoch: int, stop: asyncio.Event) -> None:
+        """Until `stop`, or until the shard is gone. A shard may be at another server the next time."""
         due = self._clock()
         while await wait_until(due, stop, self._clock):
+            place = next((each for each in self._result.places if each.shard == shard), None)
+            if place is None:
+                return
             try:
                 with self._inside(self.declared.module), fence.writes(epoch):
-                    await self._step()
-                failures = 0
+                    await self._step(place, seen)
+                seen.failures = 0
             except OwnershipOver:
                 raise
             except Exception as error:  # noqa: BLE001  (whatever it is, it is told, and tried again)
-                failures += 1
-                self._pause = retry_pause_s(failures)
+                seen.failures += 1
+                seen.pause_s = retry_pause_s(seen.failures)
                 self._last_error = type(error).__qualname__
-                told = {"result": self.declared.name, "reason": str(error), "again_in_s": self._pause}
+                told = {"result": self.declared.name, "shard": shard, "reason": str(error), "again_in_s": seen.pause_s}
                 logger.warning("refresh.failed", extra=told)
             self._tell_if_stale()
-            due = self._clock() + self._pause
+            due = self._clock() + seen.pause_s
 
-    async def _step(self) -> None:
-        """Look, and refresh what is due; then `_pause` is what to wait until the next."""
+    async def _step(self, place: Opened, seen: _Seen) -> None:
+        """Look, and refresh what is due; then `pause_s` is what to wait until the next."""
         context = current.get()
         left_s = self.declared.deadline_s
         current.set(context.derive(deadline=time.monotonic() + left_s, budget_s=left_s))
         is_whole, started, taken = not self.declared.key, self._clock(), None
         try:
-            seen = await materialized.look(self._place, self.declared)
-            self._seen = (seen.stale_s, self._clock())
-            if seen.stale_s or seen.is_due:
-                taken = await self._refresh(is_due=seen.is_due)
+            found = await materialized.look(place, self.declared)
+            seen.stale_s, seen.at = found.stale_s, self._clock()
+            if found.stale_s or found.is_due:
+                taken = await self._refresh(place, is_due=found.is_due)
         finally:
             current.set(context)
         if taken is None:
-            self._pause = pause_s(self._pause, took_s=None, is_whole=is_whole)
+            seen.pause_s = pause_s(seen.pause_s, took_s=None, is_whole=is_whole)
         elif taken >= MAX_CHANGES and not is_whole:
-            self._pause = 0.0
+            seen.pause_s = 0.0
         else:
-            self._seen = (0.0, self._clock())
-            self._pause = pause_s(self._pause, took_s=self._clock() - started, is_whole=is_whole)
+            seen.stale_s, seen.at = 0.0, self._clock()
+            seen.pause_s = pause_s(seen.pause_s, took_s=self._clock() - started, is_whole=is_whole)
 
-    async def _refresh(self, *, is_due: bool) -> int:
+    async def _refresh(self, place: Opened, *, is_due: bool) -> int:
         context = current.get()
         started = self._clock()
         error = ""
         try:
             if is_due:
-                await materialized.begin_anew(self._place, self.declared)
-                logger.info("refresh.anew", extra={"result": self.declared.name})
-            taken = await materialized.refresh_once(self._place, self.declared)
+                await materialized.begin_anew(place, self.declared)
+                logger.info("refresh.anew", extra={"result": self.declared.name, "shard": place.shard})
+            taken = await materialized.refresh_once(place, self.declared)
             self._last_error = ""
         except BaseException as raised:
             error = type(raised).__qualname__
             raise
         finally:
             self._recorder.finish(self._series, context.trace_id, context.span_id, b"", started, self._clock(), error)
+        duration_ms = round((self._clock() - started) * 1e3, 3)
         logs.canonical(
             "refresh",
             level=logging.DEBUG,
-            error=None,
             result=self.declared.name,
+            shard=place.shard,
             changes=taken,
-            duration_ms=round((self._clock() - started) * 1e3, 3),
+            duration_ms=duration_ms,
         )
         return taken
 

@@ -85,8 +85,7 @@ class Schedules:
         return f"<Schedules of {self._instance}: {', '.join(map(repr, self._owned.values())) or 'none owned'}>"
 
     def host(self, module: Module, fence: Fence | None) -> None:
-        """One more module, whose database is open; its schedules run here if the newest table says so. fence: None without a
-        database."""
+        """One more module; its schedules run here if the newest table says so. fence: None without a database."""
         if module.schedules or module.results:
             self._fences[module.name] = fence or NoFence()
             self._runs[module.name] = [
@@ -94,9 +93,8 @@ class Schedules:
                 for schedule in module.schedules.values()
             ]
             self._refreshers[module.name] = [
-                Refresher(result, place, inside=self._inside, recorder=self._recorder, clock=self._clock)
+                Refresher(result, inside=self._inside, recorder=self._recorder, clock=self._clock)
                 for result in module.results.values()
-                for place in result.places
             ]
             self._apply(module.name)
 
