@@ -57,9 +57,9 @@ def top(module: Module, **options: Any) -> MaterializedResult:
     return top_articles
 
 
-def module_named(name: str, **options: Any) -> Module:
+def module_named(name: str, *, key: str | None = None, **options: Any) -> Module:
     module = Module(name)
-    module.database()
+    module.database(key=key)
     stats(module, **options)
     top(module, **options)
     return module
@@ -76,18 +76,19 @@ async def opened(server: Server, module: Module, **options: Any) -> AsyncIterato
         await pool.close(drain_s=1)
 
 
+def scripts(module: Module, *more: str) -> list[str]:
+    """What the migrations would do. more: after the tables, before the results."""
+    return [TABLES, *more, *(materialized_sql.upgrade(each.declared, replaces=False) for each in module.results.values())]
+
+
 @asynccontextmanager
 async def shop(server: Server, *more: str, **options: Any) -> AsyncIterator[Module]:
-    """Its database made by what the migrations would do."""
+    """With its database."""
     module = module_named(server.module(), **options)
     await schemas.provision(server.admin, [schemas.Owner(module.name, "secret")])
     async with opened(server, module):
         assert module.db is not None
-        for script in (
-            TABLES,
-            *more,
-            *(materialized_sql.upgrade(each.declared, replaces=False) for each in module.results.values()),
-        ):
+        for script in scripts(module, *more):
             async with module.db.write() as tx:
                 await tx.execute(script)
         yield module

@@ -4,19 +4,26 @@ import asyncio
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import pytest
 
+from ramet.data import driver, schemas
+from ramet.data.address import Address
+from ramet.data.opening import open_placed
 from ramet.data.ownership import Fence
+from ramet.data.pool import Pool
+from ramet.data.reads import Read
 from ramet.model.control import ResultStatus
 from ramet.model.routing import Owner, RoutingTable
+from ramet.model.sharding import Buckets, DatabaseAt, ShardAt, ShardMap, Span
 from ramet.module import Module
 from ramet.observe import names
 from ramet.observe.record import Recorder
 from ramet.process.schedules import Schedules
-from tests.data.materialized_support import check_equal, expected, kept, opened, shop
+from tests.data.materialized_support import check_equal, expected, kept, module_named, opened, scripts, shop
 from tests.data.support import Server, until
 from tests.process.schedule_support import inside
 
@@ -184,3 +191,76 @@ def test_an_owner_whose_epoch_is_over_refreshes_nothing_more(server: Server) -> 
                 await check_equal(module)
 
     asyncio.run(main())
+
+
+def test_each_shard_has_the_rows_of_its_own_keys(server: Server) -> None:
+    """And one that comes later is kept up as well: its rows may have come by replication, which fires the triggers too."""
+
+    async def main() -> None:
+        module = module_named(server.module(), key="article_id")
+        async with two_databases(server, module) as (placed, tell, superusers):
+            db = module.db
+            assert db is not None
+            async with owner(module) as schedules:
+                await db.write(1).execute("INSERT INTO articles VALUES (1, 1, 'x')")
+                await until(lambda: is_refreshed(module, schedules))
+                first = await status(module)
+                await tell(
+                    DatabaseAt(
+                        epoch=2,
+                        shards=placed,
+                        map=ShardMap(epoch=1, spans=(Span(Buckets(0, 511), 0), Span(Buckets(512, 1023), 1)), key_type="int8"),
+                    )
+                )
+                await superusers[1].execute(
+                    f"SET session_replication_role = replica; INSERT INTO {module.name}.articles VALUES (7, 1, 'moved')"
+                )
+                await until(lambda: has_row(module, 1))
+                assert await status(module) == [*first, (7, "moved")]
+                assert await module.results["article_stats"].staleness() == 0
+
+    async def status(module: Module) -> list[tuple[object, ...]]:
+        assert module.db is not None
+        return [
+            tuple(row)
+            for row in await module.db.scatter().fetch("SELECT article_id, title FROM article_stats", order_by="article_id")
+        ]
+
+    async def has_row(module: Module, shard: int) -> bool:
+        assert module.db is not None
+        return bool(await Read(module.db.all_opened[shard]).fetchval("SELECT count(*) FROM article_stats"))
+
+    asyncio.run(main())
+
+
+Tell = Callable[[DatabaseAt], Coroutine[Any, Any, int]]
+
+
+@asynccontextmanager
+async def two_databases(server: Server, module: Module) -> AsyncIterator[tuple[tuple[ShardAt, ...], Tell, list[driver.Driver]]]:
+    """All in the first to begin with. With what tells another map, and a superuser in each."""
+    assert module.db is not None
+    async with AsyncExitStack() as stack:
+        superusers: list[driver.Driver] = []
+        shards: list[ShardAt] = []
+        async with server.superuser() as admin:
+            for number in range(2):
+                name = f"{module.name}_{number}"
+                await admin.execute(f"CREATE DATABASE {name}")
+                address = Address(dsn=server.admin.dsn.replace("/postgres", f"/{name}"))
+                await schemas.provision(address, [schemas.Owner(module.name, "secret")])
+                superusers.append(await driver.connect(address.dsn, timeout_s=5, server_settings={}))
+                stack.push_async_callback(superusers[-1].close)
+                await superusers[-1].execute(f"SET ROLE {module.name}; SET search_path TO {module.name}")
+                for script in scripts(module):
+                    await superusers[-1].execute(script)
+                await superusers[-1].execute("RESET ROLE")
+                dsn = server.address(module.name).dsn.replace("/postgres", f"/{name}")
+                shards.append(ShardAt(shard=number, url=dsn))
+
+        def make(url: str, tracked: str) -> Pool:
+            return Pool(Address(dsn=url, schema=module.name), module=module.name, tracked=tracked)
+
+        opened = await open_placed(module.db, DatabaseAt(epoch=1, shards=(shards[0],), map=ShardMap(key_type="int8")), make=make)
+        stack.push_async_callback(opened.close)
+        yield tuple(shards), opened.apply, superusers
