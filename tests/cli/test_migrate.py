@@ -68,12 +68,12 @@ def test_a_database_s_address_that_cannot_be_one_is_told(shop: Command) -> None:
     assert "hint: postgresql://" in done.stderr
 
 
-SOLD = '''
+SOLD = """
 
 @module.materialized(depends={"orders": "sku"}, columns={"sku": "text", "orders": "bigint"}, key="sku")
 def sold() -> str:
     return "SELECT sku, count(*) AS orders FROM orders WHERE sku = ANY($1) GROUP BY sku"
-'''
+"""
 
 
 def test_the_migration_of_a_materialised_result_is_written_from_its_declaration(shop: Command) -> None:
