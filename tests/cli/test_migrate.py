@@ -88,6 +88,10 @@ def test_the_migration_of_a_materialised_result_is_written_from_its_declaration(
     second = Path(shop.ok("migrate", "new", "orders", "--materialized", "sold").strip())
     assert second.read_text().index("DROP FUNCTION") < second.read_text().index('"orders" int')
     assert shop.ok("migrate", "up").strip() == f"orders: {second.name.partition('_')[0]} (materialised sold)"
+    face.write_text(face.read_text().partition("@module.materialized")[0])
+    assert "materialised" not in (third := Path(shop.ok("migrate", "new", "orders", "--materialized", "sold").strip())).name
+    assert third.read_text().index("DROP TABLE") < third.read_text().index("def downgrade")
+    assert shop.ok("migrate", "up").strip() == f"orders: {third.name.partition('_')[0]} (no more sold)"
 
 
 @pytest.mark.parametrize(

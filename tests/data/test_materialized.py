@@ -502,8 +502,9 @@ def test_the_migration_can_be_undone_and_replaced(server: Server) -> None:
                 assert len(await kept(module, "article_stats")) == 9
                 await module.db.write().execute("INSERT INTO favorites VALUES (1, 1)")
                 assert await pending(module) == []
-            for script in (article_stats.declared, module.results["top_articles"].declared):
-                await module.db.write().execute(materialized_sql.downgrade(script))
+            assert await materialized.undeclared(module.db.opened, ["article_stats"]) == ["top_articles"]
+            for name in module.results:
+                await module.db.write().execute(materialized_sql.drop(name))
             left = "SELECT count(*) FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname ~ 'stats|top'"
             assert await module.db.read().fetchval(left) == 0
             triggers = "SELECT count(*) FROM pg_trigger WHERE tgname ~ 'ramet_note' AND tgrelid IN ('articles'::regclass, 'favorites'::regclass)"

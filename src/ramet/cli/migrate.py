@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
@@ -12,6 +13,7 @@ from ramet.cli.groups import Group
 from ramet.data import materialized_migration, migrations, revisions
 from ramet.data.revisions import Revision
 from ramet.errors import ConfigError
+from ramet.module import Module
 from ramet.operate.databases import DatabaseServer
 from ramet.operate.folder import Folder
 from ramet.process.modules import FACE
@@ -32,7 +34,7 @@ def migrate() -> None:
 @migrate.command()
 @click.argument("module", shell_complete=completing.modules)
 @click.argument("message", required=False)
-@click.option("--materialized", metavar="NAME", help="Make what this materialised result declares, instead of MESSAGE.")
+@click.option("--materialized", metavar="NAME", help="Make this materialised result; drop it if it is declared no more.")
 def new(module: str, message: str | None, materialized: str | None) -> None:
     """Write the next migration of MODULE, to be filled in; or the one that a materialised result needs.
 
@@ -54,9 +56,15 @@ def new(module: str, message: str | None, materialized: str | None) -> None:
     if message is not None:
         click.echo(str(revisions.new(folder, message, now=now)))
     elif materialized is not None:
-        results = here.modules[module].results
-        check_known("materialised result", materialized, results)
-        click.echo(str(materialized_migration.write(folder, results[materialized].declared, now=now)))
+        click.echo(str(_of_result(here.modules[module], folder, materialized, now)))
+
+
+def _of_result(module: Module, folder: Path, name: str, now: datetime) -> Path:
+    made = materialized_migration.made(folder)
+    check_known("materialised result", name, {*module.results, *made})
+    if name in module.results:
+        return materialized_migration.write(folder, module.results[name].declared, now=now)
+    return materialized_migration.write_drop(folder, name, now=now)
 
 
 @migrate.command()

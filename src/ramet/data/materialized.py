@@ -6,7 +6,7 @@ all: a refresh that is killed at any point has done nothing, and is done again b
 next one, because its own note is still there.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ramet.data import materialized_sql as sql
@@ -121,6 +121,11 @@ async def verify(opened: Opened, result: Materialized) -> None:
         raise MaterializedMismatch(
             f"materialised {result.module}.{result.name}: {'; '.join(problems)}", where=result.where, hint=hint
         )
+
+
+async def undeclared(opened: Opened, declared: Container[str]) -> list[str]:
+    """Names of results that the database has and this code does not."""
+    return [row[0] for row in await Read(opened).fetch(sql.RESULTS) if row[0] not in declared]
 
 
 async def _columns(opened: Opened, result: Materialized) -> list[str]:

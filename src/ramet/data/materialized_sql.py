@@ -14,7 +14,7 @@ Names need no escaping: the declaration lets letters, digits and _ pass alone.
 
 from collections.abc import Iterable
 
-from ramet.model.materialized import Materialized
+from ramet.model.materialized import CHANGES, NOTE, Materialized
 
 STATE_TABLE = """\
 CREATE TABLE IF NOT EXISTS ramet_materialized (
@@ -43,6 +43,10 @@ SELECT d.name, to_regclass(quote_ident(d.name)) IS NOT NULL, EXISTS (
 )
 FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS d (name, argument, number) ORDER BY d.number"""
 """What a database has of what is declared; see `materialized.verify`."""
+RESULTS = f"""\
+SELECT substr(relname, {len(CHANGES) + 1}) FROM pg_class
+WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND starts_with(relname, '{CHANGES}') ORDER BY 1"""
+"""Names of all results that a schema has."""
 
 
 def look(result: Materialized) -> str:
@@ -144,7 +148,7 @@ def upgrade(result: Materialized, *, replaces: bool) -> str:
         ]
     )
     statements = [
-        *([downgrade(result)] if replaces else []),
+        *([drop(result.name)] if replaces else []),
         f"CREATE TABLE {_quoted(result.name)} (\n    {columns},\n    PRIMARY KEY ({_list(result.unique)})\n)",
         f"CREATE TABLE {_quoted(result.changes)} (\n    {noted}\n) WITH ({_VACUUM})",
         _function(result),
@@ -153,11 +157,12 @@ def upgrade(result: Materialized, *, replaces: bool) -> str:
     return ";\n".join(statements)
 
 
-def downgrade(result: Materialized) -> str:
+def drop(name: str) -> str:
+    """A script: everything of a result."""
     return (
-        f"DROP FUNCTION {_quoted(result.note)}() CASCADE;\n"
-        f"DROP TABLE {_quoted(result.changes)}, {_quoted(result.name)};\n"
-        f"DELETE FROM ramet_materialized WHERE name = '{result.name}'"
+        f"DROP FUNCTION {_quoted(NOTE + name)}() CASCADE;\n"
+        f"DROP TABLE {_quoted(CHANGES + name)}, {_quoted(name)};\n"
+        f"DELETE FROM ramet_materialized WHERE name = '{name}'"
     )
 
 

@@ -29,6 +29,8 @@ _IDENTIFIER = r"[a-z_][a-z0-9_]*"
 _TYPE = r'[A-Za-z_][A-Za-z0-9_ "().,\[\]]*'
 MAX_NAME = 48
 """The server cuts names at 63 bytes, and the longest derived one has 14 in front."""
+CHANGES, NOTE = "ramet_changes_", "ramet_note_"
+"""In front of a result's name: of its table of changes, of its trigger."""
 
 
 class Materialized(msgspec.Struct, frozen=True, eq=False):
@@ -53,12 +55,12 @@ class Materialized(msgspec.Struct, frozen=True, eq=False):
     @property
     def changes(self) -> str:
         """The table with what has changed and is not in the result yet."""
-        return f"ramet_changes_{self.name}"
+        return f"{CHANGES}{self.name}"
 
     @property
     def note(self) -> str:
         """The trigger that writes it, and its function."""
-        return f"ramet_note_{self.name}"
+        return f"{NOTE}{self.name}"
 
 
 def materialized_of(

@@ -1,7 +1,7 @@
 """The databases of the modules that an instance hosts: opened, verified, closed."""
 
 import asyncio
-import itertools
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 
@@ -12,14 +12,17 @@ from ramet.data.once import DurableLedger
 from ramet.data.opening import open_placed
 from ramet.data.ownership import Fence
 from ramet.data.pool import Limits, Pool
+from ramet.data.queries import Opened
 from ramet.data.shards import Shards
 from ramet.errors import ConfigError
 from ramet.model.launch import Launch
 from ramet.model.sharding import DatabaseAt, Slice
-from ramet.module import Module
+from ramet.module import DEFAULT_DEADLINE_S, Module
 from ramet.observe import names
 from ramet.observe.record import Recorder
 from ramet.process.outcomes import CallOutcomes
+
+logger = logging.getLogger("ramet.process")
 
 _STATES = ("idle", "busy", "waiting", "connecting")
 
@@ -106,10 +109,8 @@ class Databases:
                 await migrations.verify(module.name, folder, self._address(module.name, at.url))
         make = partial(self._make_pool, module.name)
         shards = await open_placed(module.db, placed, make=make)
-        declared = [each.declared for each in module.results.values()]
         try:
-            for each, opened in itertools.product(declared, module.db.all_opened):
-                await materialized.verify(opened, each)
+            await self._verify_results(module, module.db.all_opened)
         except BaseException:
             module.db.unbind()
             await shards.close()
@@ -117,9 +118,24 @@ class Databases:
         self._shards[module.name] = shards
         outcomes = CallOutcomes({call.contract.qualified: call for call in module.calls.values()})
         self.ledgers[module.name] = DurableLedger(module.db, outcomes)
-        if owned := [*module.schedules.values(), *declared]:
-            longest_s = max(each.deadline_s for each in owned)
+        if module.schedules or module.results:
+            # Not of refreshes: between the statements of one, its session is never idle for long.
+            longest_s = max((each.deadline_s for each in module.schedules.values()), default=DEFAULT_DEADLINE_S)
             self.fences[module.name] = Fence(module.db, module.name, self._launch.instance, longest_s=longest_s)
+
+    @staticmethod
+    async def _verify_results(module: Module, places: Iterable[Opened]) -> None:
+        """Raises MaterializedMismatch. Tells of results that nobody declares, since their changes are noted for ever."""
+        for place in places:
+            for each in module.results.values():
+                await materialized.verify(place, each.declared)
+            if left := await materialized.undeclared(place, module.results):
+                told = {
+                    "owned": module.name,
+                    "results": ",".join(left),
+                    "hint": f"ramet migrate new {module.name} --materialized",
+                }
+                logger.warning("results.undeclared", extra=told)
 
     def _make_pool(self, module: str, url: str, tracked: str) -> Pool:
         return Pool(
