@@ -57,6 +57,7 @@ def scene() -> Scene:
 @asynccontextmanager
 async def serve_ramet(place: Place) -> AsyncGenerator[Sequence[int], None]:
     from ramet.model.launch import Launch
+    from ramet.model.sharding import whole
     from ramet.model.topology import parse
     from ramet.process.__main__ import tune_collector
     from ramet.process.instance import Instance

@@ -1,7 +1,9 @@
 """Open a module's database: pool and handle together. Called where an instance is assembled."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 
 from ramet.data import retrying, slices
@@ -66,7 +68,7 @@ def opened(database: Database, pool: Pool, *, reader: Reader | None = None, shar
         _join_session,
         retry_moved=retrying.retry_moved,
         position=_position,
-        scattered=lambda: _count(scatters),
+        scatter=partial(_scatter, scatters),
         owner=database,
         reader=reader,
         shard=shard,
@@ -101,8 +103,15 @@ async def open_placed(database: Database, placed: DatabaseAt, *, make: MakePool)
     return shards
 
 
-def _count(counter: Counter) -> None:
+async def _scatter(counter: Counter, statements: Sequence[Awaitable[Any]], at_once: int) -> list[Any]:
     counter.value += 1
+    room = asyncio.Semaphore(at_once)
+
+    async def ask(statement: Awaitable[Any]) -> Any:
+        async with room:
+            return await statement
+
+    return await asyncio.gather(*map(ask, statements))
 
 
 async def _key_type(home: Opened, module: str, key: str) -> str:

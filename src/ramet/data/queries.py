@@ -52,7 +52,8 @@ async def _once(statement: Callable[[], Awaitable[Any]]) -> Any:
     return await statement()
 
 
-def _nothing() -> None: ...
+async def _one_by_one(statements: Sequence[Awaitable[Any]], _: int) -> list[Any]:
+    return [await statement for statement in statements]
 
 
 async def _nowhere(_: Any) -> int:
@@ -77,8 +78,8 @@ class Opened(NamedTuple):
     """Runs a single statement, and again where a fence has refused it."""
     position: Callable[[Any], Awaitable[int]] = _nowhere
     """Takes a pool; where the log of its server is."""
-    scattered: Callable[[], None] = _nothing
-    """Counts a read of all shards."""
+    scatter: Callable[[Sequence[Awaitable[Any]], int], Awaitable[list[Any]]] = _one_by_one
+    """Asks all shards, so many at once, and counts it."""
     owner: object = None
     """The database, the same for all of its shards."""
     reader: Any = None

@@ -49,19 +49,8 @@ class Scatter:
         return sums[0] if len(sums) == 1 else sums
 
     async def _ask(self, query: str, args: Sequence[Any]) -> list[list[Any]]:
-        import asyncio  # deferred: `import ramet` does without
-
-        room = asyncio.Semaphore(AT_ONCE)
-
-        async def ask(opened: Opened) -> list[Any]:
-            async with room:
-                return await Read(opened).fetch(query, *args)
-
         shards = self._database.all_opened
-        shards[0].scattered()
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(ask(opened)) for opened in shards]
-        return [task.result() for task in tasks]
+        return await shards[0].scatter([Read(opened).fetch(query, *args) for opened in shards], AT_ONCE)
 
 
 def _ordering(text: str) -> list[tuple[str, bool]]:

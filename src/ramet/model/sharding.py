@@ -110,6 +110,11 @@ class DatabaseAt(msgspec.Struct, frozen=True, kw_only=True):
     shards: tuple[ShardAt, ...]
     map: ShardMap = ShardMap()
 
+    @property
+    def undated(self) -> "DatabaseAt":
+        """For comparing: without its epoch."""
+        return msgspec.structs.replace(self, epoch=0)
+
 
 def whole(url: str) -> DatabaseAt:
     """One shard with everything."""
@@ -181,6 +186,14 @@ def holds(of: Slice, key: AnyKey, key_type: str) -> bool:
             at = _ordered(key)
             lo, hi = (None if each is None else _ordered(key_of(each, key_type)) for each in (of.lo, of.hi))
             return (lo is None or lo <= at) and (hi is None or at < hi)
+
+
+def overlaps(one: Slice, other: Between, key_type: str) -> bool:
+    """Whether a slice has keys of a range. Buckets have some of every range."""
+    if not isinstance(one, Between):
+        return True
+    a, b, c, d = (None if each is None else _ordered(key_of(each, key_type)) for each in (one.lo, one.hi, other.lo, other.hi))
+    return (a is None or d is None or a < d) and (c is None or b is None or c < b)
 
 
 def reassigned(shard_map: ShardMap, of: Slice, shard: int) -> ShardMap:
