@@ -47,6 +47,12 @@ RESULTS = f"""\
 SELECT substr(relname, {len(CHANGES) + 1}) FROM pg_class
 WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND starts_with(relname, '{CHANGES}') ORDER BY 1"""
 """Names of all results that a schema has."""
+IS_DERIVED = f"""\
+(relname = 'ramet_materialized' OR starts_with(relname, '{CHANGES}') OR EXISTS (
+    SELECT FROM pg_class AS noting
+    WHERE noting.relnamespace = pg_class.relnamespace AND noting.relname = '{CHANGES}' || pg_class.relname
+))"""
+"""Of a row of pg_class: whether it belongs to materialised results."""
 
 
 def look(result: Materialized) -> str:

@@ -17,7 +17,7 @@ TYPES = {"int2": "int8", "int4": "int8", "int8": "int8", "uuid": "uuid", "text":
 """Types of a column that can be a key -> the type of the map."""
 _HASHES = {"int8": "hashint8extended", "uuid": "uuid_hash_extended", "text": "hashtextextended"}
 _CLASSES: dict[str, type] = {"int8": int, "uuid": UUID, "text": str}
-INTERNAL = ("ramet_once", "ramet_owner", "ramet_schedules", "ramet_materialized", "ramet_migrations")
+INTERNAL = ("ramet_once", "ramet_owner", "ramet_schedules", "ramet_migrations")
 """Tables of a module's schema that are not its author's."""
 
 _COLUMNS = """\
