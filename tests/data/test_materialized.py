@@ -454,6 +454,10 @@ DAMAGES = {
         "no trigger .* always",
     ),
     "no table to depend on": ("DROP TABLE favorites", "there is no table favorites"),
+    "a query with a column of another type": (
+        "ALTER TABLE articles ALTER COLUMN title TYPE int USING 1; ALTER TABLE articles ALTER COLUMN likes TYPE text",
+        "its query is refused: column .likes. is of type json but expression is of type text",
+    ),
     "a query that does not run": (
         "ALTER TABLE articles RENAME likes TO loves",
         "its query is refused: column a.likes does not exist",

@@ -36,7 +36,7 @@ def migrate() -> None:
 @click.argument("message", required=False)
 @click.option("--materialized", metavar="NAME", help="Make this materialised result; drop it if it is declared no more.")
 def new(module: str, message: str | None, materialized: str | None) -> None:
-    """Write the next migration of MODULE, to be filled in; or the one that a materialised result needs.
+    """Write the next migration of MODULE. To be filled in, or whole where it is for a materialised result.
 
     \b
     ramet migrate new articles "add tags"

@@ -107,10 +107,8 @@ ON CONFLICT ({_list(result.unique)}) DO {f"UPDATE SET {update} WHERE old *<> EXC
 
 
 def probe(result: Materialized) -> str:
-    """Nothing but the server's opinion of the query and of its columns."""
-    keys = f"WITH ramet_changed AS (SELECT unnest($1::{result.columns[result.key]}[]) AS key)\n" if result.key else ""
-    columns = ", ".join(f"{_quoted(name)}::{kind}" for name, kind in result.columns.items())
-    return f"{keys}SELECT {columns} FROM (\n{result.query}\n) AS ramet_query LIMIT 0"
+    """Nothing but the server's opinion of the query and of its columns. Takes what `refresh` does."""
+    return f"EXPLAIN {refresh(result)}"
 
 
 def note_keys(result: Materialized) -> str:
