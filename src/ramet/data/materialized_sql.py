@@ -152,6 +152,7 @@ def upgrade(result: Materialized, *, replaces: bool) -> str:
         ]
     )
     statements = [
+        STATE_TABLE,
         *([drop(result.name)] if replaces else []),
         f"CREATE TABLE {_quoted(result.name)} (\n    {columns},\n    PRIMARY KEY ({_list(result.unique)})\n)",
         f"CREATE TABLE {_quoted(result.changes)} (\n    {noted}\n) WITH ({_VACUUM})",

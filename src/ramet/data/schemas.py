@@ -17,7 +17,6 @@ from ramet.data import driver, errors, refusals
 from ramet.data.address import Address
 from ramet.data.claims import LEDGER_TABLE, OWNER_TABLES
 from ramet.data.driver import Driver
-from ramet.data.materialized_sql import STATE_TABLE
 
 EXTENSIONS = "extensions"
 _LOCK = 0x72616D65_74000001
@@ -81,8 +80,7 @@ async def _own(connection: Driver, owner: Owner) -> None:
     await connection.execute(f"GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {name}")
     await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name} AUTHORIZATION {name}")
     await connection.execute(
-        f"SET LOCAL ROLE {name}; SET LOCAL search_path TO {name}; {LEDGER_TABLE}; {OWNER_TABLES}; {STATE_TABLE}; "
-        "RESET ROLE; RESET search_path"
+        f"SET LOCAL ROLE {name}; SET LOCAL search_path TO {name}; {LEDGER_TABLE}; {OWNER_TABLES}; RESET ROLE; RESET search_path"
     )
 
 
