@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ramet.data import errors, materialized, materialized_sql
+from ramet.data import driver, errors, materialized, materialized_sql
 from ramet.module import Module
 from tests.data.materialized_support import check_equal, expected, kept, opened, shop
 from tests.data.support import Server, until
@@ -191,6 +191,32 @@ def test_after_all_writers_are_done_a_result_is_what_its_query_says(server: Serv
 
 
 def test_a_change_that_commits_while_its_key_is_computed_is_taken_the_next_time(server: Server) -> None:
+    """The refresh has its snapshot, and waits for a lock on the row."""
+
+    async def main() -> None:
+        async with shop(server, ARTICLES) as module, server.superuser() as psql:
+            assert module.db is not None
+            await refresh(module)
+            await module.db.write().execute("INSERT INTO favorites VALUES (1, 1)")
+            await psql.execute(f"BEGIN; SELECT FROM {module.name}.article_stats WHERE article_id = 1 FOR UPDATE")
+            refreshing = asyncio.create_task(module.results["article_stats"].refresh())
+            await until(lambda: _waits(psql, module))
+            await module.db.write().execute("INSERT INTO favorites VALUES (1, 2)")
+            await psql.execute("ROLLBACK")
+            await refreshing
+            assert (await kept(module, "article_stats"))[0][2] == 1
+            assert await pending(module) == [1]
+            await refresh(module)
+            await check_equal(module)
+
+    async def _waits(psql: driver.Driver, module: Module) -> bool:
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND wait_event_type = 'Lock'"
+        return bool(await psql.fetchval(waiting, module.name))
+
+    asyncio.run(main())
+
+
+def test_a_change_that_commits_later_than_a_younger_one_is_not_passed_over(server: Server) -> None:
     """Its note is older than one that was taken: nothing goes by numbers."""
 
     async def main() -> None:
