@@ -3,17 +3,15 @@
 import asyncio
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 
 import click
 
-from ramet.cli import completing
+from ramet.cli import completing, results
 from ramet.cli.application import Current, check_known, current
 from ramet.cli.groups import Group
-from ramet.data import materialized_migration, migrations, revisions
+from ramet.data import migrations, revisions
 from ramet.data.revisions import Revision
 from ramet.errors import ConfigError
-from ramet.module import Module
 from ramet.operate.databases import DatabaseServer
 from ramet.operate.folder import Folder
 from ramet.process.modules import FACE
@@ -52,19 +50,11 @@ def new(module: str, message: str | None, materialized: str | None) -> None:
             f"the module `{module}` has no database, so nothing would run the migration",
             hint=f"db = module.database() in {package}.{FACE}",
         )
-    folder, now = revisions.folder_of(package), datetime.now(UTC)
-    if message is not None:
-        click.echo(str(revisions.new(folder, message, now=now)))
-    elif materialized is not None:
-        click.echo(str(_of_result(here.modules[module], folder, materialized, now)))
-
-
-def _of_result(module: Module, folder: Path, name: str, now: datetime) -> Path:
-    made = materialized_migration.made(folder)
-    check_known("materialised result", name, {*module.results, *made})
-    if name in module.results:
-        return materialized_migration.write(folder, module.results[name].declared, now=now)
-    return materialized_migration.write_drop(folder, name, now=now)
+    folder = revisions.folder_of(package)
+    if materialized is not None:
+        click.echo(str(results.write(here.modules[module], folder, materialized)))
+    elif message is not None:
+        click.echo(str(revisions.new(folder, message, now=datetime.now(UTC))))
 
 
 @migrate.command()

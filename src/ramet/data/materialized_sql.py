@@ -153,6 +153,7 @@ def upgrade(result: Materialized, *, replaces: bool) -> str:
     )
     statements = [
         STATE_TABLE,
+        f"DELETE FROM ramet_materialized WHERE name = '{result.name}'",
         *([drop(result.name)] if replaces else []),
         f"CREATE TABLE {_quoted(result.name)} (\n    {columns},\n    PRIMARY KEY ({_list(result.unique)})\n)",
         f"CREATE TABLE {_quoted(result.changes)} (\n    {noted}\n) WITH ({_VACUUM})",
@@ -164,11 +165,7 @@ def upgrade(result: Materialized, *, replaces: bool) -> str:
 
 def drop(name: str) -> str:
     """A script: everything of a result."""
-    return (
-        f"DROP FUNCTION {_quoted(NOTE + name)}() CASCADE;\n"
-        f"DROP TABLE {_quoted(CHANGES + name)}, {_quoted(name)};\n"
-        f"DELETE FROM ramet_materialized WHERE name = '{name}'"
-    )
+    return f"DROP FUNCTION {_quoted(NOTE + name)}() CASCADE;\nDROP TABLE {_quoted(CHANGES + name)}, {_quoted(name)}"
 
 
 def _function(result: Materialized) -> str:

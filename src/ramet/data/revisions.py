@@ -8,7 +8,6 @@ only has to know whether its database is up to date loads neither Alembic nor SQ
 import ast
 import importlib.util
 import re
-import textwrap
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,14 +29,14 @@ down_revision = {after}
 def upgrade() -> None:
     op.execute(
         """
-{upgrade}        """
+        """
     )
 
 
 def downgrade() -> None:
     op.execute(
         """
-{downgrade}        """
+        """
     )
 '''
 
@@ -136,9 +135,13 @@ def read(folder: Path) -> History:
     return History(ordered, heads[0].id if heads else None)
 
 
-def new(folder: Path, message: str, *, now: datetime, upgrade: str = "", downgrade: str = "") -> Path:
-    """Write a migration after the last one; returns its path. now: becomes its id, so that files sort by age. upgrade, downgrade:
-    scripts of SQL, empty to be filled in."""
+def new(folder: Path, message: str, *, now: datetime) -> Path:
+    """Write an empty migration after the last one; returns its path. now: becomes its id, so that files sort by age."""
+    return add(folder, message, _TEMPLATE, now=now)
+
+
+def add(folder: Path, message: str, template: str, *, now: datetime) -> Path:
+    """Write a migration after the last one from a template of `{message}`, `{revision}` and `{after}`; returns its path."""
     history = read(folder)
     revision = now.strftime("%Y%m%d%H%M%S")
     while history.knows(revision):
@@ -149,14 +152,8 @@ def new(folder: Path, message: str, *, now: datetime, upgrade: str = "", downgra
     path = versions / f"{revision}_{slug}.py"
     after = f'"{history.head}"' if history.head else "None"
     text = message.replace("\\", "").replace('"', "'")
-    scripts = {name: _as_text(script) for name, script in (("upgrade", upgrade), ("downgrade", downgrade))}
-    path.write_text(_TEMPLATE.format(message=text, revision=revision, after=after, **scripts), encoding="utf-8")
+    path.write_text(template.format(message=text, revision=revision, after=after), encoding="utf-8")
     return path
-
-
-def _as_text(script: str) -> str:
-    """Inside of a Python text of three quotes."""
-    return textwrap.indent(f"{script}\n", " " * 8).replace("\\", "\\\\").replace('"""', '\\"\\"\\"') if script else ""
 
 
 def _read_one(path: Path) -> Revision:
