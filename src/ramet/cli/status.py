@@ -63,6 +63,8 @@ def _print(record: FleetRecord, found: list[Status | str], running: bool) -> Non
             click.echo(f"  {'':<14} runs {schedule.module}.{schedule.name}: {schedule.runs} times{failed}, {last}{error}")
         for result in each.results:
             click.echo(f"  {'':<14} keeps {result.module}.{result.name}: {_kept(result)}")
+    for line in record.data:
+        click.echo(f"  {line}")
 
 
 def _kept(result: ResultStatus) -> str:
