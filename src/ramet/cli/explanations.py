@@ -219,6 +219,11 @@ DO: dict[str, tuple[str | None, str]] = {
         "Correct the statement.",
     ),
     "DatabaseUnavailable": ("There is no connection to the server, or it was lost.", "See that the server runs."),
+    "Moved": (
+        "A shard refused to write a row that it does not own: its key has moved, or is another one than `db.write(key)` was given.",
+        "Run it again, or hand it to `db.run`, which does. Where it stays so, compare the row's key with the one that is given.",
+    ),
+    "NoShard": ("No range of keys has this one.", "Give the range to a shard: `ramet move MODULE --keys LO..HI`."),
     "PoolExhausted": (
         "No connection was free within the checkout timeout. The message names who holds them.",
         "Hold connections for less time. No call to another module inside a block.",
