@@ -33,7 +33,7 @@ from ramet.model.planning import refuse, separated
 from ramet.model.recorded import Kept, Recorded
 from ramet.model.system import Deployed, System, initial
 from ramet.model.topology import Application, Topology
-from ramet.model.wishes import limits_of
+from ramet.model.wishes import Wish, limits_of
 from ramet.module import Module
 from ramet.operate import files
 from ramet.operate.autoscaler import Autoscaler
@@ -49,6 +49,7 @@ from ramet.operate.liveness import Liveness
 from ramet.operate.planner import Planner
 from ramet.operate.plans import Plans
 from ramet.operate.servers import Servers
+from ramet.operate.standing_in import StandingIn
 from ramet.process.describe import describe
 from ramet.wire import values
 
@@ -146,6 +147,8 @@ class Controller:
             self._keep()
             self._is_up = True
             self.folder.save(self._record())
+            if recorded is None:
+                await self._divide()
         except BaseException:
             await self._stack.aclose()
             raise
@@ -191,6 +194,7 @@ class Controller:
             ) from error
         self._stopped = recorded
         await self._servers.start(recorded.system.servers)
+        await self._servers.look()
         pids = [self.folder.instance(name) / "pid" for name in recorded.instances]
         return recorded if any(path.exists() for path in pids) else None
 
@@ -244,6 +248,14 @@ class Controller:
         self._stack.push_async_callback(self.world.end_all)
         await self.world.start_all()
 
+    async def _divide(self) -> None:
+        """What the topology divides, at its first start: by the same plan as later, over what is there by now."""
+        system = self.world.system
+        if all(len(system.division(name).map.shards) == each.shards for name, each in self.topology.databases.items()):
+            return
+        await self.planner.apply(Wish(topology=self.topology.name))
+        await self.plans.wait()
+
     def _first(self, system: System) -> System:
         """With databases where they were when it was stopped."""
         if self._stopped is None:
@@ -271,6 +283,11 @@ class Controller:
         autoscaler = Autoscaler(self.world, self.plans, limits=self._limits, apply=self.planner.apply, report=self._report)
         self._go_on("liveness", liveness.run())
         self._go_on("autoscaler", autoscaler.run())
+        standing_in = StandingIn(self._servers, tell=self._tell_databases, renewed=self.schema.renew, report=self._report)
+        self._go_on("failover", standing_in.run())
+
+    async def _tell_databases(self) -> None:
+        await self.world.place(self.world.system)
 
     def _go_on(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Beside everything else, until the end. A mistake that ends it earlier is told, not passed over."""
