@@ -83,9 +83,8 @@ def test_every_name_and_password_survives_the_url(database: str, user: str, pass
         assert (unquote(parts.username or ""), unquote(parts.password or "")) == (user, password)
         assert unquote(parts.path[1:]) == database
         assert address_of(url) == (host, port)
-        assert password not in without_password(url) or password in make_url(
-            host=host, port=port, database=database, user=user, password="***"
-        )
+        masked = make_url(host=host, port=port, database=database, user=user, password="***").replace("%2A", "*")
+        assert password not in without_password(url) or password in masked
 
 
 def test_another_user_does_not_inherit_the_password() -> None:
