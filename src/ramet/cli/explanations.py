@@ -232,6 +232,10 @@ DO: dict[str, tuple[str | None, str]] = {
     ),
     "MigrationFailed": (None, "Correct the migration and run it again; what it did in its transaction is undone."),
     "MigrationsPending": ("The database is behind the code, so the instance does not start.", "Run `ramet migrate up`."),
+    "MigrationRefused": (
+        "A contract takes away what an instance that runs still needs, or was asked to be taken back.",
+        "Roll the instances to a version that knows the contract first. What it took away does not come back by undo.",
+    ),
     "MigrationLocked": (
         "Another migrator, or a long transaction, was in the way for too long.",
         "Wait for it, or end it, and run the migration again.",

@@ -39,8 +39,22 @@ _RISKS = {
     "Stop": ("none in traffic by then; a call that lasts over 15 s is cut off", "start them again"),
     "Migrate": ("a lock that is held for long makes it wait and try again", ""),
     "Settle": ("none", "the name of before"),
+    "Expand": ("a lock that others hold for over 1 s makes it wait and try again", "what it added is dropped"),
+    "Backfill": ("rows of a batch are locked for about 100 ms; it waits while replicas lag or queries queue for locks", "none"),
+    "Contract": ("code that still needs what goes, and is no instance here: a report, a script", ""),
+    "Retract": ("what was written to new columns alone is lost", "they are applied again"),
 }
-_SECONDS = {"Host": 0.3, "Shift": 0.1, "HandOver": 0.2, "Drop": 5.0, "Stop": 1.0, "Migrate": 1.0}
+_SECONDS = {
+    "Host": 0.3,
+    "Shift": 0.1,
+    "HandOver": 0.2,
+    "Drop": 5.0,
+    "Stop": 1.0,
+    "Migrate": 1.0,
+    "Expand": 1.0,
+    "Contract": 1.0,
+    "Retract": 1.0,
+}
 """Measured on two shared cores with conduit; a Drop waits out the longest deadline of what was under way."""
 
 
@@ -61,6 +75,6 @@ def _line(step: AnyStep, facts: Facts) -> StepLine:
     kind = type(step).__name__
     risk, undo = _RISKS[kind]
     if step.is_irreversible:
-        undo = "it stays: forward only, both versions run on it"
+        undo = "it stays: forward only" + (", both versions run on it" if kind == "Migrate" else ", what it takes away is gone")
     takes_s = step.seconds if isinstance(step, Watch) else facts.start_s if kind == "Start" else _SECONDS.get(kind, 0.1)
     return StepLine(kind=kind, what=step.describe(), why=step.why, takes_s=takes_s, risk=risk, undo=undo)

@@ -16,6 +16,7 @@ from ramet.engines.envoy_config import Files, render
 from ramet.engines.envoy_model import Listener
 from ramet.engines.supervision import Status as Run
 from ramet.errors import StepFailed
+from ramet.model import changes
 from ramet.model.control import Status
 from ramet.model.launch import Launch
 from ramet.model.recorded import Kept, Recorded
@@ -373,6 +374,19 @@ class LiveWorld:
 
     async def migrate(self, version: str, modules: Sequence[str]) -> None:
         await self._databases.migrate_release(self.releases[version], modules)
+
+    async def advance(self, module: str, revisions: Sequence[str]) -> str:
+        return await self._databases.advance(module, revisions)
+
+    async def retreat(self, module: str, revisions: Sequence[str]) -> None:
+        await self._databases.retreat(module, revisions)
+
+    async def check_contract(self, module: str, revisions: Sequence[str]) -> None:
+        running = {version: self.releases[version] for version in {version_of(each.place) for each in self.system.instances}}
+        contract = changes.SchemaChange(module, changes.CONTRACT, tuple(revisions))
+        _, reasons = changes.possible([contract], running, await self._databases.moving())
+        if reasons:
+            raise StepFailed("; ".join(reasons), hint=f"ramet migrate apply {module}, after that")
 
     async def statuses(self) -> dict[str, Status | str]:
         """What each instance says of itself, or why it does not answer."""

@@ -18,11 +18,15 @@ from typing import Any, Protocol
 from ramet.errors import PlanBusy, RametError
 from ramet.model.steps import (
     AnyStep,
+    Backfill,
     Compare,
+    Contract,
     Drop,
+    Expand,
     HandOver,
     Host,
     Migrate,
+    Retract,
     Settle,
     Shift,
     Start,
@@ -30,7 +34,22 @@ from ramet.model.steps import (
     Watch,
 )
 from ramet.operate.errors import GateHeld
-from ramet.operate.steps import compare, drop, hand_over, host, migrate, settle, shift, start, stop, watch
+from ramet.operate.steps import (
+    backfill,
+    compare,
+    contract,
+    drop,
+    expand,
+    hand_over,
+    host,
+    migrate,
+    retract,
+    settle,
+    shift,
+    start,
+    stop,
+    watch,
+)
 from ramet.operate.world import World
 
 logger = logging.getLogger("ramet.operate")
@@ -46,6 +65,10 @@ _TAKEN: dict[type, Any] = {
     Watch: watch,
     Migrate: migrate,
     Settle: settle,
+    Expand: expand,
+    Backfill: backfill,
+    Contract: contract,
+    Retract: retract,
 }
 
 WHOLE_PLAN = -1
