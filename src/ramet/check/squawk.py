@@ -16,7 +16,11 @@ from typing import Any
 from ramet.check.migration_rules import Fault
 from ramet.errors import ConfigError
 
-LEFT_OUT = ("require-lock-timeout", "require-statement-timeout", "ban-drop-column", "ban-drop-table", "ban-drop-not-null")
+LEFT_OUT = (
+    "require-lock-timeout",
+    "require-statement-timeout",
+    *(f"ban-drop-{what}" for what in ("column", "constraint", "function", "not-null", "table", "trigger", "view")),
+)
 LONGEST_S = 30.0
 
 

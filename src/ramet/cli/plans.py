@@ -21,11 +21,11 @@ from ramet.wire import values
 NOT_DONE = 1
 
 
-def _client() -> Client:
+def client_here() -> Client:
     return Client(current().folder)
 
 
-def _options(command: Callable[..., Any]) -> Callable[..., Any]:
+def options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What all that begin a plan take."""
     command = click.option("--yes", "-y", is_flag=True, help="Do not ask.")(command)
     command = click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")(command)
@@ -44,14 +44,14 @@ def plan(topology: str, json_: bool) -> None:
     ramet plan grown
     ramet plan grown --json | jq .takes_s
     """
-    _tell(_client().explain(Wish(topology=topology)), json_)
+    tell(client_here().explain(Wish(topology=topology)), json_)
 
 
 @click.command("apply")
 @click.argument("topology", required=False, shell_complete=completing.topologies)
 @click.option("--resume", is_flag=True, help="Go on with the plan that is paused.")
 @click.option("--undo", is_flag=True, help="Take back what the plan under way has done.")
-@_options
+@options
 @click.pass_context
 def apply(context: click.Context, topology: str | None, resume: bool, undo: bool, json_: bool, dry_run: bool, yes: bool) -> None:
     """Take the running system to TOPOLOGY, live, step by step. Ctrl-C pauses after the step in hand.
@@ -63,22 +63,22 @@ def apply(context: click.Context, topology: str | None, resume: bool, undo: bool
     if (topology is not None) + resume + undo != 1:
         raise click.UsageError("one of: TOPOLOGY, --resume, --undo")
     if topology is not None:
-        _go(context, Wish(topology=topology), json_, dry_run, yes)
+        go(context, Wish(topology=topology), json_, dry_run, yes)
         return
-    client = _client()
+    client = client_here()
     plans = client.plans()
     seen = max((line.entry for line in client.progress(plans[0].id).lines), default=-1) if plans else -1
     if resume:
         client.resume()
     else:
         client.undo()
-    _follow(context, client, plans[0].id, json_, after=seen, wanted="undone" if undo else "done")
+    follow_to_end(context, client, plans[0].id, json_, after=seen, wanted="undone" if undo else "done")
 
 
 @click.command()
 @click.argument("module", shell_complete=completing.modules)
 @click.option("--as", "service", default="", help="Name of the service. Default: the module's.")
-@_options
+@options
 @click.pass_context
 def extract(context: click.Context, module: str, service: str, json_: bool, dry_run: bool, yes: bool) -> None:
     """Make MODULE a service of its own, live: its calls and requests go over in steps of 5, 25, 50, 100 %.
@@ -87,7 +87,7 @@ def extract(context: click.Context, module: str, service: str, json_: bool, dry_
     ramet extract feed
     ramet extract feed --as timeline --dry-run
     """
-    _go(context, Wish(extract=module, service=service), json_, dry_run, yes)
+    go(context, Wish(extract=module, service=service), json_, dry_run, yes)
 
 
 @click.command()
@@ -98,7 +98,7 @@ def extract(context: click.Context, module: str, service: str, json_: bool, dry_
     shell_complete=completing.services,
     help="The service that takes its modules. Default: the one with the most modules.",
 )
-@_options
+@options
 @click.pass_context
 def absorb(context: click.Context, service: str, into: str, json_: bool, dry_run: bool, yes: bool) -> None:
     """Fold SERVICE back into another one, live: the way back of `extract`.
@@ -107,13 +107,13 @@ def absorb(context: click.Context, service: str, into: str, json_: bool, dry_run
     ramet absorb feed
     ramet absorb feed --into web
     """
-    _go(context, Wish(absorb=service, into=into), json_, dry_run, yes)
+    go(context, Wish(absorb=service, into=into), json_, dry_run, yes)
 
 
 @click.command()
 @click.argument("service", shell_complete=completing.services)
 @click.argument("instances", type=click.IntRange(min=0))
-@_options
+@options
 @click.pass_context
 def scale(context: click.Context, service: str, instances: int, json_: bool, dry_run: bool, yes: bool) -> None:
     """Run SERVICE with so many INSTANCES.
@@ -122,7 +122,7 @@ def scale(context: click.Context, service: str, instances: int, json_: bool, dry
     ramet scale web 3
     ramet scale web 1 --yes
     """
-    _go(context, Wish(scale=service, instances=instances), json_, dry_run, yes)
+    go(context, Wish(scale=service, instances=instances), json_, dry_run, yes)
 
 
 @click.command()
@@ -134,7 +134,7 @@ def scale(context: click.Context, service: str, instances: int, json_: bool, dry
 @click.option("--canary", is_flag=True, help="All of it, then 5, 25, 50, 100 % of the traffic, with gates.")
 @click.option("--blue-green", is_flag=True, help="All of it, then one switch; the old one stays 30 s.")
 @click.option("--rolling", is_flag=True, help="An instance at a time. The default.")
-@_options
+@options
 @click.pass_context
 def roll(
     context: click.Context,
@@ -156,7 +156,7 @@ def roll(
         raise click.UsageError("one of: --rolling, --canary, --blue-green")
     strategy = Strategy.CANARY if canary else Strategy.BLUE_GREEN if blue_green else Strategy.ROLLING
     folder = str((path or current().file.parent).resolve())
-    _go(context, Wish(roll=folder, strategy=strategy), json_, dry_run, yes)
+    go(context, Wish(roll=folder, strategy=strategy), json_, dry_run, yes)
 
 
 @click.command("history")
@@ -169,7 +169,7 @@ def show_history(number: int | None, json_: bool) -> None:
     ramet history
     ramet history 3 --json
     """
-    client = _client()
+    client = client_here()
     if number is None:
         plans = client.plans()
         if json_:
@@ -202,20 +202,20 @@ def _time(seconds: float, *, milliseconds: bool = False) -> str:
     return f"{local:%H:%M:%S}.{local.microsecond // 1000:03}" if milliseconds else f"{local:%Y-%m-%d %H:%M:%S}"
 
 
-def _go(context: click.Context, wish: Wish, json_: bool, dry_run: bool, yes: bool) -> None:
-    client = _client()
+def go(context: click.Context, wish: Wish, json_: bool, dry_run: bool, yes: bool) -> None:
+    client = client_here()
     told = client.explain(wish)
     is_only_told = dry_run or not told.lines or (json_ and not yes)
     if is_only_told or not json_:
-        _tell(told, json_)
+        tell(told, json_)
     if is_only_told:
         return
     if not yes:
         click.confirm("take these steps?", abort=True, err=True)
-    _follow(context, client, client.begin(wish), json_, wanted="done")
+    follow_to_end(context, client, client.begin(wish), json_, wanted="done")
 
 
-def _follow(context: click.Context, client: Client, plan: int, json_: bool, *, wanted: str, after: int = -1) -> None:
+def follow_to_end(context: click.Context, client: Client, plan: int, json_: bool, *, wanted: str, after: int = -1) -> None:
     ended = follow(client, plan, after=after, quiet=json_)
     if json_:
         click.echo(json.dumps(values.to_plain(client.progress(plan)), indent=2))
@@ -223,7 +223,7 @@ def _follow(context: click.Context, client: Client, plan: int, json_: bool, *, w
         context.exit(NOT_DONE)
 
 
-def _tell(told: Told, json_: bool) -> None:
+def tell(told: Told, json_: bool) -> None:
     if json_:
         click.echo(json.dumps(values.to_plain(told), indent=2))
         return

@@ -86,11 +86,21 @@ class DatabaseServer:
         assert self._server is not None, "start comes first"
         await schemas.provision(Address(dsn=self._server.url()), owners)
 
-    async def migrate(self, report: Callable[[str, Revision], None], *, only: Collection[str] | None = None) -> None:
-        """Apply what is missing, to all modules or to some. Raises MigrationFailed; what was applied before it stays."""
+    async def migrate(
+        self, report: Callable[[str, Revision], None], *, only: Collection[str] | None = None, is_alone: bool = True
+    ) -> None:
+        """Apply what is missing, to all modules or to some; up to a contract where others may be at work. Raises MigrationFailed;
+        what was applied before it stays."""
         for name, folder in self._folders():
             if only is None or name in only:
-                await migrations.up(name, folder, self.address(name), report=partial(report, name))
+                lacks = await self._lacks(name, folder) if is_alone else await self._before_contract(name, folder)
+                if lacks:
+
+                    def tell(_: int, what: Revision | Progress, name: str = name) -> None:
+                        if isinstance(what, Revision):
+                            report(name, what)
+
+                    await stages.apply(name, folder, self.shards(name), lacks[-1].id, told=tell)
 
     @property
     def modules(self) -> list[str]:
@@ -110,7 +120,7 @@ class DatabaseServer:
         found: list[SchemaChange] = []
         for module in modules:
             folder = folders[module]
-            lacks = stages.missing(folder, await stages.statuses(module, folder, self.shards(module)))
+            lacks = await self._lacks(module, folder)
             wanted = stages.up_to(stages.stages(lacks), Phase(phase) if phase else None)
             found += [SchemaChange(module, stage.phase.value, stage.ids) for stage in wanted]
         return found
@@ -196,9 +206,11 @@ class DatabaseServer:
                     found[name] = tuple(map(str, lacks))
         return found
 
+    async def _lacks(self, name: str, folder: Path) -> tuple[Revision, ...]:
+        return stages.missing(folder, await stages.statuses(name, folder, self.shards(name)))
+
     async def _before_contract(self, name: str, folder: Path) -> list[Revision]:
-        lacks = stages.missing(folder, await stages.statuses(name, folder, self.shards(name)))
-        kept = stages.up_to(stages.stages(lacks), Phase.BACKFILL)
+        kept = stages.up_to(stages.stages(await self._lacks(name, folder)), Phase.BACKFILL)
         return [revision for stage in kept for revision in stage.revisions]
 
     @property
@@ -214,8 +226,10 @@ class DatabaseServer:
             return None
         return budget.Server(name="the embedded PostgreSQL", max_connections=MAX_CONNECTIONS).available
 
-    async def migration_status(self) -> list[migrations.Status]:
-        return [await migrations.status(name, folder, self.address(name)) for name, folder in self._folders()]
+    async def migration_status(self) -> list[tuple[int, migrations.Status]]:
+        """Of each shard of each module, with its number."""
+        found = [await stages.statuses(name, folder, self.shards(name)) for name, folder in self._folders()]
+        return [(shard, status) for statuses in found for shard, status in statuses.items()]
 
     def _folders(self) -> list[tuple[str, Path]]:
         folders = [(module.name, revisions.folder_of(self._application.modules[module.name])) for module in self._modules]

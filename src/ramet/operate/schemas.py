@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 
+from ramet.data.stages import Told
 from ramet.errors import PlanImpossible
 from ramet.kit.near import did_you_mean
 from ramet.model import changes
 from ramet.model.planning import refuse
 from ramet.model.release import Release
-from ramet.model.steps import AnyStep
+from ramet.model.steps import AnyStep, Backfill, Contract, Expand, Retract
 from ramet.model.wishes import Wish
 from ramet.operate.databases import DatabaseServer
 
@@ -34,3 +35,14 @@ async def steps(wish: Wish, databases: DatabaseServer, running: Mapping[str, Rel
     named = dict.fromkeys(each.module for each in found)
     title = f"migrate {', '.join(named)}" + (f"; {'; '.join(waiting)}" if waiting else "")
     return title, changes.steps_of(found, shards)
+
+
+async def take(step: AnyStep, databases: DatabaseServer, told: Told) -> None:
+    """One of these steps where no fleet runs, so that nobody could need what a contract takes away."""
+    match step:
+        case Retract():
+            await databases.retreat(step.module, step.revisions, told)
+        case Expand() | Backfill() | Contract():
+            await databases.advance(step.module, step.revisions, told)
+        case _:
+            raise TypeError(f"{type(step).__name__} is no step of a schema")
