@@ -12,7 +12,9 @@ from ramet.cli import completing
 from ramet.cli.application import current
 from ramet.cli.progress import follow
 from ramet.model.commands import PlanState
+from ramet.model.dividing import DataWish
 from ramet.model.explaining import Told
+from ramet.model.sharding import Whole
 from ramet.model.wanted import Strategy
 from ramet.model.wishes import Wish
 from ramet.operate.client import Client
@@ -21,7 +23,7 @@ from ramet.wire import values
 NOT_DONE = 1
 
 
-def client_here() -> Client:
+def _client() -> Client:
     return Client(current().folder)
 
 
@@ -44,7 +46,7 @@ def plan(topology: str, json_: bool) -> None:
     ramet plan grown
     ramet plan grown --json | jq .takes_s
     """
-    tell(client_here().explain(Wish(topology=topology)), json_)
+    tell(_client().explain(Wish(topology=topology)), json_)
 
 
 @click.command("apply")
@@ -63,31 +65,38 @@ def apply(context: click.Context, topology: str | None, resume: bool, undo: bool
     if (topology is not None) + resume + undo != 1:
         raise click.UsageError("one of: TOPOLOGY, --resume, --undo")
     if topology is not None:
-        go(context, Wish(topology=topology), json_, dry_run, yes)
+        begin(context, Wish(topology=topology), json_, dry_run, yes)
         return
-    client = client_here()
+    client = _client()
     plans = client.plans()
     seen = max((line.entry for line in client.progress(plans[0].id).lines), default=-1) if plans else -1
     if resume:
         client.resume()
     else:
         client.undo()
-    follow_to_end(context, client, plans[0].id, json_, after=seen, wanted="undone" if undo else "done")
+    _follow(context, client, plans[0].id, json_, after=seen, wanted="undone" if undo else "done")
 
 
 @click.command()
 @click.argument("module", shell_complete=completing.modules)
 @click.option("--as", "service", default="", help="Name of the service. Default: the module's.")
+@click.option("--database", is_flag=True, help="Its data instead: all of it, to a database server of its own.")
 @options
 @click.pass_context
-def extract(context: click.Context, module: str, service: str, json_: bool, dry_run: bool, yes: bool) -> None:
+def extract(context: click.Context, module: str, service: str, database: bool, json_: bool, dry_run: bool, yes: bool) -> None:
     """Make MODULE a service of its own, live: its calls and requests go over in steps of 5, 25, 50, 100 %.
 
     \b
     ramet extract feed
     ramet extract feed --as timeline --dry-run
+    ramet extract feed --database
     """
-    go(context, Wish(extract=module, service=service), json_, dry_run, yes)
+    if database:
+        if service:
+            raise click.UsageError("--as names a service, and --database moves data: one of the two")
+        begin(context, Wish(data=DataWish(module=module, of=Whole())), json_, dry_run, yes)
+        return
+    begin(context, Wish(extract=module, service=service), json_, dry_run, yes)
 
 
 @click.command()
@@ -107,7 +116,7 @@ def absorb(context: click.Context, service: str, into: str, json_: bool, dry_run
     ramet absorb feed
     ramet absorb feed --into web
     """
-    go(context, Wish(absorb=service, into=into), json_, dry_run, yes)
+    begin(context, Wish(absorb=service, into=into), json_, dry_run, yes)
 
 
 @click.command()
@@ -122,7 +131,7 @@ def scale(context: click.Context, service: str, instances: int, json_: bool, dry
     ramet scale web 3
     ramet scale web 1 --yes
     """
-    go(context, Wish(scale=service, instances=instances), json_, dry_run, yes)
+    begin(context, Wish(scale=service, instances=instances), json_, dry_run, yes)
 
 
 @click.command()
@@ -156,7 +165,7 @@ def roll(
         raise click.UsageError("one of: --rolling, --canary, --blue-green")
     strategy = Strategy.CANARY if canary else Strategy.BLUE_GREEN if blue_green else Strategy.ROLLING
     folder = str((path or current().file.parent).resolve())
-    go(context, Wish(roll=folder, strategy=strategy), json_, dry_run, yes)
+    begin(context, Wish(roll=folder, strategy=strategy), json_, dry_run, yes)
 
 
 @click.command("history")
@@ -169,7 +178,7 @@ def show_history(number: int | None, json_: bool) -> None:
     ramet history
     ramet history 3 --json
     """
-    client = client_here()
+    client = _client()
     if number is None:
         plans = client.plans()
         if json_:
@@ -202,8 +211,9 @@ def _time(seconds: float, *, milliseconds: bool = False) -> str:
     return f"{local:%H:%M:%S}.{local.microsecond // 1000:03}" if milliseconds else f"{local:%Y-%m-%d %H:%M:%S}"
 
 
-def go(context: click.Context, wish: Wish, json_: bool, dry_run: bool, yes: bool) -> None:
-    client = client_here()
+def begin(context: click.Context, wish: Wish, json_: bool, dry_run: bool, yes: bool) -> None:
+    """Explain it, ask, begin it, and show it until it is over."""
+    client = _client()
     told = client.explain(wish)
     is_only_told = dry_run or not told.lines or (json_ and not yes)
     if is_only_told or not json_:
@@ -212,10 +222,10 @@ def go(context: click.Context, wish: Wish, json_: bool, dry_run: bool, yes: bool
         return
     if not yes:
         click.confirm("take these steps?", abort=True, err=True)
-    follow_to_end(context, client, client.begin(wish), json_, wanted="done")
+    _follow(context, client, client.begin(wish), json_, wanted="done")
 
 
-def follow_to_end(context: click.Context, client: Client, plan: int, json_: bool, *, wanted: str, after: int = -1) -> None:
+def _follow(context: click.Context, client: Client, plan: int, json_: bool, *, wanted: str, after: int = -1) -> None:
     ended = follow(client, plan, after=after, quiet=json_)
     if json_:
         click.echo(json.dumps(values.to_plain(client.progress(plan)), indent=2))

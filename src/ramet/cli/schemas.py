@@ -24,6 +24,7 @@ from ramet.model.planning import Plan
 from ramet.model.system import System
 from ramet.model.wishes import Wish
 from ramet.operate import schemas
+from ramet.operate.client import Client
 from ramet.operate.databases import DatabaseServer
 from ramet.operate.plans import rehearse
 from ramet.wire import values
@@ -46,7 +47,8 @@ def plan(modules: tuple[str, ...], phase: str | None, json_: bool) -> None:
     ramet migrate plan articles --phase backfill
     """
     wish = _wish(modules, phase)
-    found = _explain_here(current(), wish) if is_alone(current()) else plans.client_here().explain(wish)
+    here = current()
+    found = _explain_here(here, wish) if is_alone(here) else Client(here.folder).explain(wish)
     plans.tell(found, json_)
 
 
@@ -156,7 +158,7 @@ def _lint(here: Current, modules: tuple[str, ...], applied: set[str] | None) -> 
 def _go(context: click.Context, wish: Wish, json_: bool, dry_run: bool, yes: bool) -> None:
     here = current()
     if not is_alone(here):
-        plans.go(context, wish, json_, dry_run, yes)
+        plans.begin(context, wish, json_, dry_run, yes)
         return
     found = _explain_here(here, wish)
     is_only_told = dry_run or not found.lines or (json_ and not yes)
@@ -187,7 +189,7 @@ def is_alone(here: Current) -> bool:
     if here.folder.load() is None:
         return True
     try:
-        plans.client_here().system()
+        Client(here.folder).system()
     except NothingRuns as error:
         raise NothingRuns(
             f"{error.message}, and instances of the fleet may be at work", hint="ramet up takes over, ramet down ends them"

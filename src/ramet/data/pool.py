@@ -81,7 +81,8 @@ def flaws_of_age(*, now: float, opened_at: float, used_at: float, spread: float,
 
 
 class Pool:
-    """open_connection: how to get one; tests put their own."""
+    """tracked: the name under which writers note positions, see `replicas`. open_connection: how to get one; tests put their
+    own."""
 
     def __init__(
         self,
@@ -90,6 +91,7 @@ class Pool:
         module: str,
         limits: Limits | None = None,
         recorder: Recorder | None = None,
+        tracked: str = "",
         open_connection: Callable[[], Coroutine[Any, Any, driver.Driver]] | None = None,
     ) -> None:
         self.address = address
@@ -97,6 +99,8 @@ class Pool:
         self.limits = limits or Limits()
         self.recorder = recorder or Recorder()
         self.all: set[Connection] = set()
+        self.reroutes = False
+        self.tracked = tracked
         self.texts = Texts(self.recorder, module)
         self.current_task: Callable[[], asyncio.Task[Any] | None] = asyncio.current_task
         self._open_connection = open_connection or self._connect
@@ -129,12 +133,13 @@ class Pool:
             **self._counts,
         }
 
-    async def open(self) -> None:
-        """Connect the minimum. Raises DatabaseUnavailable or InsufficientPrivilege; then nothing is left open."""
+    async def open(self, *, is_required: bool = True) -> None:
+        """Connect the minimum. Raises DatabaseUnavailable or InsufficientPrivilege; then nothing is left open. Where it is not
+        required, as a replica is not, it connects when somebody asks."""
         self._is_open = True
         self.current_task = task_reader()
         try:
-            for _ in range(self.limits.min_connections):
+            for _ in range(self.limits.min_connections if is_required else 0):
                 self._idle.append(await self._new())
         except BaseException:
             await self.close(drain_s=0)

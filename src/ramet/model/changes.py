@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import msgspec
 
 from ramet.model.release import Release
-from ramet.model.steps import AnyStep, Backfill, Contract, Expand, Retract
+from ramet.model.schema_steps import Backfill, Contract, Expand, Retract, SchemaStep
 
-CONTRACT = "contract"
-PHASES = {"expand": Expand, "backfill": Backfill, CONTRACT: Contract}
+EXPAND, CONTRACT = "expand", "contract"
+PHASES = {EXPAND: Expand, "backfill": Backfill, CONTRACT: Contract}
 
 
 class SchemaChange(msgspec.Struct, frozen=True):
@@ -24,7 +24,7 @@ class SchemaChange(msgspec.Struct, frozen=True):
     revisions: tuple[str, ...]
 
 
-def steps_of(changes: Iterable[SchemaChange], shards: Mapping[str, int]) -> list[AnyStep]:
+def steps_of(changes: Iterable[SchemaChange], shards: Mapping[str, int]) -> list[SchemaStep]:
     """shards: module -> how many it has."""
     return [
         PHASES[each.phase](module=each.module, revisions=each.revisions, shards=shards[each.module], why=_WHY[each.phase])
@@ -33,13 +33,13 @@ def steps_of(changes: Iterable[SchemaChange], shards: Mapping[str, int]) -> list
 
 
 _WHY = {
-    "expand": "it adds; what runs goes on as it is",
+    EXPAND: "it adds; what runs goes on as it is",
     "backfill": "rows from before the dual write, in batches, at rest for half of the time",
     CONTRACT: "every version that runs does without",
 }
 
 
-def retracting(module: str, revisions: tuple[str, ...], shards: int) -> list[AnyStep]:
+def retracting(module: str, revisions: tuple[str, ...], shards: int) -> list[SchemaStep]:
     return [Retract(module=module, revisions=revisions, shards=shards, why="you asked for it")]
 
 
@@ -53,21 +53,30 @@ def possible(
     for change in changes:
         if change.module in reasons:
             continue
-        if change.phase == CONTRACT and (why := _too_early(change, running, moving)):
+        if change.phase != EXPAND and (why := _too_early(change, running, moving)):
             reasons[change.module] = why
         else:
             done.append(change)
     return done, list(reasons.values())
 
 
-def _too_early(contract: SchemaChange, running: Mapping[str, Release], moving: Collection[str]) -> str:
-    what = f"contract {', '.join(contract.revisions)} of {contract.module} waits"
-    if contract.module in moving:
+def held(missing: Iterable[str], moving: Collection[str]) -> list[str]:
+    """Why a roll cannot bring migrations to these modules."""
+    why = "are moving, or may yet go back; its schema stays until that is over"
+    return [f"rows of {module} {why}" for module in missing if module in moving]
+
+
+def _too_early(change: SchemaChange, running: Mapping[str, Release], moving: Collection[str]) -> str:
+    """Rows that are moving are on two shards, of which one refuses writes, a backfill's too."""
+    what = f"{change.phase} {', '.join(change.revisions)} of {change.module} waits"
+    if change.module in moving:
         return f"{what}: a move of its rows is under way, or may yet be undone"
+    if change.phase != CONTRACT:
+        return ""
     old = {
         version: missing
         for version, release in running.items()
-        if (missing := [each for each in contract.revisions if each not in _known(release, contract.module)])
+        if (missing := [each for each in change.revisions if each not in _known(release, change.module)])
     }
     if not old:
         return ""

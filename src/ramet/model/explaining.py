@@ -43,6 +43,14 @@ _RISKS = {
     "Backfill": ("rows of a batch are locked for about 100 ms; it waits while replicas lag or queries queue for locks", "none"),
     "Contract": ("code that still needs what goes, and is no instance here: a report, a script", ""),
     "Retract": ("what was written to new columns alone is lost", "they are applied again"),
+    "AddServer": ("it may not start: nothing is on it yet", "stop it"),
+    "RemoveServer": ("none: no shard is on it", "start it again"),
+    "AddShard": ("none: it owns nothing", "remove it"),
+    "DropShard": ("none: it owns nothing", ""),
+    "Copy": ("it reads all rows of the slice, and the log grows until they are there", "end replication, delete the copy"),
+    "Verify": ("it reads all rows of the slice, on both sides", "nothing to undo"),
+    "Switch": ("writers to the slice wait; a transaction over 10 s is in its way, and it tries again", "the same, the other way"),
+    "Clean": ("none; the way back ends", ""),
 }
 _SECONDS = {
     "Host": 0.3,
@@ -54,6 +62,11 @@ _SECONDS = {
     "Expand": 1.0,
     "Contract": 1.0,
     "Retract": 1.0,
+    "AddServer": 2.0,
+    "AddShard": 1.0,
+    "Copy": 3.0,
+    "Verify": 1.0,
+    "Clean": 1.0,
 }
 """Measured on two shared cores with conduit; a Drop waits out the longest deadline of what was under way."""
 
@@ -75,6 +88,9 @@ def _line(step: AnyStep, facts: Facts) -> StepLine:
     kind = type(step).__name__
     risk, undo = _RISKS[kind]
     if step.is_irreversible:
-        undo = "it stays: forward only" + (", both versions run on it" if kind == "Migrate" else ", what it takes away is gone")
+        undo = {
+            "Migrate": "it stays: forward only, both versions run on it",
+            "Contract": "it stays: forward only, what it takes away is gone",
+        }.get(kind, "it is final")
     takes_s = step.seconds if isinstance(step, Watch) else facts.start_s if kind == "Start" else _SECONDS.get(kind, 0.1)
     return StepLine(kind=kind, what=step.describe(), why=step.why, takes_s=takes_s, risk=risk, undo=undo)

@@ -1,7 +1,6 @@
 """The steps that a plan is made of, as data: what each changes in the system, and its way back. Pure; `operate.steps` takes them.
 
-    Compare  Migrate  Start  Host  Shift  Watch  HandOver  Drop  Stop  Settle
-    Expand  Backfill  Contract  Retract
+    Compare  Migrate  Start  Host  Shift  Watch  HandOver  Drop  Stop  Settle     and those of `data_steps` and `schema_steps`
 
 `after` is the system when a step is done, `before` the one when it is undone: each is the other's inverse, since a step carries
 both sides of what it changes. `describe` is one sentence for a person, with numbers.
@@ -11,27 +10,13 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from ramet.model.data_steps import DataStep
+from ramet.model.schema_steps import SchemaStep
+from ramet.model.step import Step
 from ramet.model.system import Running, System
 
 _replace = msgspec.structs.replace
 Shares = dict[str, dict[str, int]]
-
-
-class Step(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """why: in the words of the plan that it is part of."""
-
-    why: str = ""
-
-    def after(self, system: System) -> System:
-        return system
-
-    def before(self, system: System) -> System:
-        """The way back: the system without what this step did."""
-        return system
-
-    @property
-    def is_irreversible(self) -> bool:
-        return False
 
 
 class Start(Step, frozen=True, kw_only=True):
@@ -183,50 +168,6 @@ class Migrate(Step, frozen=True, kw_only=True):
         return True
 
 
-class _Change(Step, frozen=True, kw_only=True):
-    """A stage of a module's migrations, by id and in order, on all of its shards."""
-
-    module: str
-    revisions: tuple[str, ...]
-    shards: int = 1
-
-    @property
-    def where(self) -> str:
-        return self.module if self.shards == 1 else f"{self.module} on {self.shards} shards"
-
-
-class Expand(_Change, frozen=True, kw_only=True):
-    """Add to a schema what a version to come needs."""
-
-    def describe(self) -> str:
-        return f"expand the schema of {self.where}: {listed(self.revisions)}"
-
-
-class Backfill(_Change, frozen=True, kw_only=True):
-    """Fill in what an expand added."""
-
-    def describe(self) -> str:
-        return f"fill in rows of {self.where}: {listed(self.revisions)}"
-
-
-class Contract(_Change, frozen=True, kw_only=True):
-    """Take away what no version that runs needs any more."""
-
-    def describe(self) -> str:
-        return f"contract the schema of {self.where}: {listed(self.revisions)}"
-
-    @property
-    def is_irreversible(self) -> bool:
-        return True
-
-
-class Retract(_Change, frozen=True, kw_only=True):
-    """Take migrations back that no version that runs knows."""
-
-    def describe(self) -> str:
-        return f"take back from the schema of {self.where}: {listed(self.revisions)}"
-
-
 class Settle(Step, frozen=True, kw_only=True):
     """Write down that the system is equal to a topology now."""
 
@@ -243,9 +184,7 @@ class Settle(Step, frozen=True, kw_only=True):
         return _replace(system, topology=self.old)
 
 
-AnyStep = (
-    Start | Stop | Host | Drop | Shift | HandOver | Compare | Watch | Migrate | Settle | Expand | Backfill | Contract | Retract
-)
+AnyStep = Start | Stop | Host | Drop | Shift | HandOver | Compare | Watch | Migrate | Settle | DataStep | SchemaStep
 
 
 def started(system: System, place: str, instances: Iterable[str], modules: tuple[str, ...]) -> System:

@@ -14,6 +14,7 @@ from ramet.data.stages import Shards, Told, nobody
 from ramet.engines.errors import EngineBusy
 from ramet.engines.passwords import Passwords
 from ramet.engines.postgres import Postgres
+from ramet.engines.postgres_binaries import Source
 from ramet.engines.postgres_remote import RemotePostgres
 from ramet.engines.postgres_settings import PostgresSettings
 from ramet.engines.supervision import Change
@@ -39,6 +40,8 @@ class DatabaseServer:
         self._server: Postgres | RemotePostgres | None = None
         self._on_change = on_change
         self._is_guest = False
+        self.locate: Callable[[str], Shards] | None = None
+        """The shards of a module, once a world knows them."""
 
     @property
     def is_needed(self) -> bool:
@@ -47,11 +50,11 @@ class DatabaseServer:
     async def start(self) -> None:
         """Raises an EngineError."""
         source = self._application.postgres
-        if source in {"embedded", "path"}:
+        if self.is_embedded:
             server = Postgres(
                 self._folder,
                 settings=PostgresSettings(max_connections=MAX_CONNECTIONS),
-                source="wheel" if source == "embedded" else "path",
+                source=self.source,
                 on_change=self._on_change,
             )
             await server.start()
@@ -108,11 +111,8 @@ class DatabaseServer:
         return [name for name, _ in self._folders()]
 
     def shards(self, module: str) -> Shards:
-        return [(0, self.address(module))]
-
-    async def moving(self) -> Collection[str]:
-        """Modules of which rows are on the way between shards, or may yet go back: none, since each has one shard."""
-        return ()
+        """Where the module's schema is: all that `locate` names, else the one here."""
+        return self.locate(module) if self.locate is not None else [(0, self.address(module))]
 
     async def lacking(self, modules: Iterable[str], phase: str = "") -> list[SchemaChange]:
         """Stages of migrations that at least one shard lacks, in order. phase: the last one; empty for all."""
@@ -214,6 +214,15 @@ class DatabaseServer:
         return [revision for stage in kept for revision in stage.revisions]
 
     @property
+    def is_embedded(self) -> bool:
+        """Whether it is ours to start."""
+        return self._application.postgres in {"embedded", "path"}
+
+    @property
+    def source(self) -> Source:
+        return "wheel" if self._application.postgres == "embedded" else "path"
+
+    @property
     def admin(self) -> Address:
         """As the superuser, or whom the URL names: for the control schema."""
         assert self._server is not None, "start comes first"
@@ -222,7 +231,7 @@ class DatabaseServer:
     @property
     def max_connections(self) -> int | None:
         """That instances may have together; None for a server that is not ours."""
-        if self._application.postgres not in {"embedded", "path"}:
+        if not self.is_embedded:
             return None
         return budget.Server(name="the embedded PostgreSQL", max_connections=MAX_CONNECTIONS).available
 
@@ -243,7 +252,7 @@ class DatabaseServer:
             for module in self._modules
             if module.name in service.modules
         ]
-        if self._application.postgres in {"embedded", "path"}:
+        if self.is_embedded:
             budget.check(budget.Server(name="the embedded PostgreSQL", max_connections=MAX_CONNECTIONS), demands)
 
     def address(self, module: str) -> Address:

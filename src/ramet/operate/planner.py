@@ -5,9 +5,10 @@ from pathlib import Path
 from ramet.model import changes
 from ramet.model.explaining import Told, told
 from ramet.model.facts import Facts, needs
-from ramet.model.planning import Plan, plan, refuse
+from ramet.model.planning import Plan, plan, plan_data, refuse
 from ramet.model.release import Release
 from ramet.model.routing import version_of
+from ramet.model.topology import Layout
 from ramet.model.wishes import Wish, wanted_of
 from ramet.operate import files, memory, releases, schemas
 from ramet.operate.databases import POOL_SIZE, DatabaseServer
@@ -58,7 +59,7 @@ class Planner:
         version = min(known)
         missing: dict[str, tuple[str, ...]] = {}
         if wish.is_of_schema:
-            title, steps = await schemas.steps(wish, self._databases, known)
+            title, steps = await schemas.steps(wish, self._databases, known, self._world.moving)
             facts = await self._facts(known, application.inseparable)
             return Plan(title=title, steps=tuple(steps), needs=needs([system], facts)), facts
         if wish.roll:
@@ -66,9 +67,18 @@ class Planner:
             refuse(changes.misfits(release, await self._databases.applied(known.values())))
             version, known[release.version] = release.version, release
             missing = await self._databases.missing(release)
+            refuse(changes.held(missing, self._world.moving))
         facts = await self._facts(known, application.inseparable)
+        if wish.data is not None:
+            facts = facts.with_data({wish.data.module: await self._world.data.facts(system, wish.data.module)})
+            return plan_data(system, wish.data, facts), facts
         wanted = wanted_of(wish, system, application.topologies, version, missing=missing, gate_s=application.gates.bake_s)
+        layouts = {module: layout for module, layout in wanted.databases.items() if self._differs(module, layout)}
+        facts = facts.with_data({module: await self._world.data.facts(system, module) for module in layouts})
         return plan(system, wanted, facts), facts
+
+    def _differs(self, module: str, layout: Layout) -> bool:
+        return layout.shards != len(self._world.system.division(module).map.shards)
 
     async def _facts(self, known: dict[str, Release], inseparable: tuple[tuple[str, ...], ...]) -> Facts:
         used = [each.memory_bytes for each in (await self._world.statuses()).values() if not isinstance(each, str)]

@@ -16,17 +16,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from ramet.errors import PlanBusy, RametError
+from ramet.model.data_steps import AddServer, AddShard, Clean, Copy, DropShard, RemoveServer, Switch, Verify
+from ramet.model.schema_steps import Backfill, Contract, Expand, Retract
 from ramet.model.steps import (
     AnyStep,
-    Backfill,
     Compare,
-    Contract,
     Drop,
-    Expand,
     HandOver,
     Host,
     Migrate,
-    Retract,
     Settle,
     Shift,
     Start,
@@ -35,19 +33,27 @@ from ramet.model.steps import (
 )
 from ramet.operate.errors import GateHeld
 from ramet.operate.steps import (
+    add_server,
+    add_shard,
     backfill,
+    clean,
     compare,
     contract,
+    copy,
     drop,
+    drop_shard,
     expand,
     hand_over,
     host,
     migrate,
+    remove_server,
     retract,
     settle,
     shift,
     start,
     stop,
+    switch,
+    verify,
     watch,
 )
 from ramet.operate.world import World
@@ -69,6 +75,14 @@ _TAKEN: dict[type, Any] = {
     Backfill: backfill,
     Contract: contract,
     Retract: retract,
+    AddServer: add_server,
+    RemoveServer: remove_server,
+    AddShard: add_shard,
+    DropShard: drop_shard,
+    Copy: copy,
+    Verify: verify,
+    Switch: switch,
+    Clean: clean,
 }
 
 WHOLE_PLAN = -1

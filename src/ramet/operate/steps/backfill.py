@@ -1,6 +1,6 @@
 """Fill in rows, on all shards. What is filled in is dropped by the undo of the expand before."""
 
-from ramet.model.steps import Backfill
+from ramet.model.schema_steps import Backfill
 from ramet.operate.world import World
 
 

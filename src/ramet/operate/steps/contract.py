@@ -1,7 +1,7 @@
 """Take away from a schema, on all shards. What runs is asked once more: a roll may have brought an old version since the plan was
 made. It is not undone; what is left is whole."""
 
-from ramet.model.steps import Contract
+from ramet.model.schema_steps import Contract
 from ramet.operate.world import World
 
 

@@ -1,6 +1,6 @@
 """Bring a schema up to the last of an expand's migrations, on all shards."""
 
-from ramet.model.steps import Expand
+from ramet.model.schema_steps import Expand
 from ramet.operate.world import World
 
 

@@ -1,6 +1,6 @@
 """Take migrations back, on all shards; its undo applies them again."""
 
-from ramet.model.steps import Retract
+from ramet.model.schema_steps import Retract
 from ramet.operate.world import World
 
 
