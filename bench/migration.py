@@ -1,4 +1,4 @@
-"""Group `migration`: a column of a table of a million rows is renamed by dual write while two versions of the code read and write.
+"""Group `migration`: a column of a table of a million rows is renamed by dual write while two versions read and write.
 
 The load comes at a fixed rate, a late answer counting from when it was due, so a stall is in the figures with all that queued
 behind it. Before: 10 s without a migration. During: from the expand to the end of the contract; the old version leaves before
@@ -128,7 +128,7 @@ async def renamed(migrations: Path, address: Address) -> Measured:
     paths = sequences.write(migrations, "rename", parts, now=datetime.now(UTC))
     expand, fill, carry, contract = (path.name.partition("_")[0] for path in paths)
     shards = [(0, address)]
-    # The row's columns change under a prepared SELECT *, which a pool of Ramet's own prepares anew; asyncpg is told not to keep it.
+    # The columns change under a prepared SELECT *. A pool of Ramet's own prepares it anew; asyncpg is told not to keep it.
     pool = await asyncpg.create_pool(
         address.dsn, min_size=CONNECTIONS, max_size=CONNECTIONS, statement_cache_size=0, server_settings={"search_path": MODULE}
     )
