@@ -49,7 +49,7 @@ def test_status_ends_with_1_until_up_has_run(shop: Command) -> None:
     assert done.stdout.split() == ["orders", "nothing", "lacks", "1:", "0001"]
     done = shop.run("migrate", "status", "--json")
     assert done.returncode == 1
-    assert json.loads(done.stdout) == [{"module": "orders", "current": [], "head": "0001", "missing": ["0001"]}]
+    assert json.loads(done.stdout) == [{"module": "orders", "shard": 0, "current": [], "head": "0001", "missing": ["0001"]}]
     done = shop.run("migrate", "up", "orders")
     assert (done.returncode, done.stdout) == (0, "orders: 0001\n"), done.stderr
     assert "up to date" in done.stderr

@@ -1,4 +1,4 @@
-"""The tables that a text of SQL names, by sqlglot. The only file that knows it."""
+"""The tables that a text of SQL names, by sqlglot, which is known here and in `migration_rules`."""
 
 import logging
 import re

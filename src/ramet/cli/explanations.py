@@ -220,7 +220,7 @@ DO: dict[str, tuple[str | None, str]] = {
     ),
     "DatabaseUnavailable": ("There is no connection to the server, or it was lost.", "See that the server runs."),
     "Moved": (
-        "A shard refused to write a row that it does not own: its key has moved, or is another one than `db.write(key)` was given.",
+        "A shard refused a row that it does not own: its key has moved, or is not the one that `db.write(key)` was given.",
         "Run it again, or hand it to `db.run`, which does. Where it stays so, compare the row's key with the one that is given.",
     ),
     "NoShard": ("No range of keys has this one.", "Give the range to a shard: `ramet move MODULE --keys LO..HI`."),
@@ -252,6 +252,10 @@ DO: dict[str, tuple[str | None, str]] = {
     ),
     "MigrationFailed": (None, "Correct the migration and run it again; what it did in its transaction is undone."),
     "MigrationsPending": ("The database is behind the code, so the instance does not start.", "Run `ramet migrate up`."),
+    "MigrationRefused": (
+        "A contract takes away what an instance that runs still needs, or was asked to be taken back.",
+        "Roll the instances to a version that knows the contract first. What it took away does not come back by undo.",
+    ),
     "MigrationLocked": (
         "Another migrator, or a long transaction, was in the way for too long.",
         "Wait for it, or end it, and run the migration again.",

@@ -2,65 +2,39 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime
 
 import click
 
-from ramet.cli import completing, results
-from ramet.cli.application import Current, check_known, current
+from ramet.cli import completing, schemas, sequences
+from ramet.cli.application import check_known, current
 from ramet.cli.groups import Group
-from ramet.data import migrations, revisions
-from ramet.data.revisions import Revision
-from ramet.errors import ConfigError
+from ramet.data import migrations
+from ramet.data.revisions import Phase, Revision
+from ramet.model.changes import SchemaChange
 from ramet.operate.databases import DatabaseServer
-from ramet.operate.folder import Folder
-from ramet.process.modules import FACE
 
 PENDING = 1
 
 
 @click.group(cls=Group)
 def migrate() -> None:
-    """Migrations of the modules' databases: new, up, status.
+    """Migrations of the modules' databases: new, lint, plan, apply, undo, up, status.
 
     \b
-    ramet migrate new articles "add tags"
-    ramet migrate up
+    ramet migrate new articles --rename articles.title:headline
+    ramet migrate apply
     """
 
 
-@migrate.command()
-@click.argument("module", shell_complete=completing.modules)
-@click.argument("message", required=False)
-@click.option("--materialized", metavar="NAME", help="Make this materialised result; drop it if it is declared no more.")
-def new(module: str, message: str | None, materialized: str | None) -> None:
-    """Write the next migration of MODULE. To be filled in, or whole where it is for a materialised result.
-
-    \b
-    ramet migrate new articles "add tags"
-    ramet migrate new articles --materialized article_stats
-    """
-    if (message is None) is (materialized is None):
-        raise click.UsageError("one of MESSAGE and --materialized is needed")
-    here = current()
-    check_known("module", module, here.application.modules)
-    package = here.application.modules[module]
-    if here.modules[module].db is None:
-        raise ConfigError(
-            f"the module `{module}` has no database, so nothing would run the migration",
-            hint=f"db = module.database() in {package}.{FACE}",
-        )
-    folder = revisions.folder_of(package)
-    if materialized is not None:
-        click.echo(str(results.write(here.modules[module], folder, materialized)))
-    elif message is not None:
-        click.echo(str(revisions.new(folder, message, now=datetime.now(UTC))))
+for verb in (sequences.new, schemas.lint, schemas.plan, schemas.apply, schemas.undo):
+    migrate.add_command(verb)
 
 
 @migrate.command()
 @click.argument("modules", nargs=-1, shell_complete=completing.modules)
 def up(modules: tuple[str, ...]) -> None:
-    """Apply what is missing to the databases of MODULES (default: all). A second one at the same time waits.
+    """Apply what is missing to the databases of MODULES (default: all), unlinted and without a plan: for tests, and where nothing
+    runs. Beside a fleet it stops before a contract. A second one at the same time waits.
 
     \b
     ramet migrate up
@@ -69,59 +43,54 @@ def up(modules: tuple[str, ...]) -> None:
     here = current()
     for module in modules:
         check_known("module", module, here.application.modules)
+    is_alone = here.folder.load() is None
 
     def report(module: str, revision: Revision) -> None:
         click.echo(f"{module}: {revision}")
 
-    async def run() -> None:
-        server = _server(here)
-        await server.attach()
-        try:
-            await server.provision()
-            await server.migrate(report, only=modules or None)
-        finally:
-            await server.release()
+    async def work(server: DatabaseServer) -> list[SchemaChange]:
+        await server.migrate(report, only=modules or None, is_alone=is_alone)
+        return await server.lacking([each for each in server.modules if each in modules or not modules])
 
-    asyncio.run(run())
-    click.echo("up to date", err=True)
+    waiting = [each for change in asyncio.run(schemas.with_server(here, work)) for each in change.revisions]
+    click.echo(f"{', '.join(waiting)} waits: ramet migrate apply" if waiting else "up to date", err=True)
 
 
 @migrate.command()
 @click.option("--json", "json_", is_flag=True, help="One JSON array.")
 @click.pass_context
 def status(context: click.Context, json_: bool) -> None:
-    """What each module's database has, and what it lacks. Exit code 1 if something is missing.
+    """What each shard of each module's database has, and what it lacks. Exit code 1 if something is missing.
 
     \b
     ramet migrate status
     ramet migrate status --json
     """
-    here = current()
 
-    async def run() -> list[migrations.Status]:
-        server = _server(here)
-        await server.attach()
-        try:
-            await server.provision()
-            return await server.migration_status()
-        finally:
-            await server.release()
+    async def work(server: DatabaseServer) -> list[tuple[int, migrations.Status]]:
+        return await server.migration_status()
 
-    found = asyncio.run(run())
+    found = asyncio.run(schemas.with_server(current(), work))
     if json_:
         rows = [
-            {"module": each.module, "current": each.current, "head": each.head, "missing": [str(m) for m in each.missing]}
-            for each in found
+            {
+                "module": each.module,
+                "shard": shard,
+                "current": each.current,
+                "head": each.head,
+                "missing": [str(m) for m in each.missing],
+            }
+            for shard, each in found
         ]
         click.echo(json.dumps(rows, indent=2))
     else:
-        for each in found:
-            lacks = f"lacks {len(each.missing)}: {', '.join(map(str, each.missing))}" if each.missing else "up to date"
-            click.echo(f"{each.module:<16} {', '.join(each.current) or 'nothing':<24} {lacks}")
-    if any(each.missing for each in found):
+        for shard, each in found:
+            lacks = f"lacks {len(each.missing)}: {', '.join(map(_shown, each.missing))}" if each.missing else "up to date"
+            name = each.module if [other.module for _, other in found].count(each.module) == 1 else f"{each.module}/{shard}"
+            click.echo(f"{name:<16} {', '.join(each.current) or 'nothing':<24} {lacks}")
+    if any(each.missing for _, each in found):
         context.exit(PENDING)
 
 
-def _server(here: Current) -> DatabaseServer:
-    folder: Folder = here.folder
-    return DatabaseServer(here.application, here.modules.values(), folder, lambda _: None)
+def _shown(revision: Revision) -> str:
+    return str(revision) if revision.phase is Phase.EXPAND else f"{revision} [{revision.phase}]"

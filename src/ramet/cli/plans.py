@@ -46,7 +46,7 @@ def plan(topology: str, json_: bool) -> None:
     ramet plan grown
     ramet plan grown --json | jq .takes_s
     """
-    _tell(_client().explain(Wish(topology=topology)), json_)
+    tell(_client().explain(Wish(topology=topology)), json_)
 
 
 @click.command("apply")
@@ -217,7 +217,7 @@ def begin(context: click.Context, wish: Wish, json_: bool, dry_run: bool, yes: b
     told = client.explain(wish)
     is_only_told = dry_run or not told.lines or (json_ and not yes)
     if is_only_told or not json_:
-        _tell(told, json_)
+        tell(told, json_)
     if is_only_told:
         return
     if not yes:
@@ -233,7 +233,7 @@ def _follow(context: click.Context, client: Client, plan: int, json_: bool, *, w
         context.exit(NOT_DONE)
 
 
-def _tell(told: Told, json_: bool) -> None:
+def tell(told: Told, json_: bool) -> None:
     if json_:
         click.echo(json.dumps(values.to_plain(told), indent=2))
         return

@@ -83,7 +83,8 @@ class Lease:
 
 
 class ControlSchema:
-    """One connection for its controller. address: where the primary is now. is_alive: whether the holder of a lease may still live; False where it is known dead."""
+    """One connection for its controller. address: where the primary is now. is_alive: whether the holder of a lease may
+    still live; False where it is known dead."""
 
     def __init__(self, address: Callable[[], Address], *, holder: str, is_alive: Callable[[str], bool]) -> None:
         self._where = address

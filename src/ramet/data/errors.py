@@ -29,6 +29,7 @@
     ├── MigrationFailed               RM531  has `revision` and `statement`
     ├── MigrationsPending             RM532  the database is behind the code; an instance does not start
     ├── MigrationLocked               RM533  another migrator, or a long transaction, was in the way for too long
+    ├── MigrationRefused              RM534  a contract now would break what runs, or cannot be taken back
     ├── OwnershipOver                 RM541  a newer epoch was taken: this instance does not own it any more
     └── MaterializedMismatch          RM551  the database has not what a materialised result declares; an instance does not start
 
@@ -174,6 +175,10 @@ class MigrationsPending(RametError):
 
 class MigrationLocked(RametError):
     code = "RM533"
+
+
+class MigrationRefused(RametError):
+    code = "RM534"
 
 
 class OwnershipOver(RametError):

@@ -6,6 +6,7 @@ only has to know whether its database is up to date loads neither Alembic nor SQ
 """
 
 import ast
+import enum
 import importlib.util
 import re
 from collections.abc import Collection, Iterable, Iterator
@@ -41,15 +42,32 @@ def downgrade() -> None:
 '''
 
 
+class Phase(enum.StrEnum):
+    """What a migration may do to those who are at work meanwhile.
+
+    expand: adds; the versions before and after it run on both. backfill: fills in what an expand added, in batches. contract:
+    takes away what versions that do not know it still need.
+    """
+
+    EXPAND = "expand"
+    BACKFILL = "backfill"
+    CONTRACT = "contract"
+
+
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """after: ids of those that come before; more than one where two lines were merged. is_blank: as `new` wrote it."""
+    """after: ids of those that come before; more than one where two lines were merged. is_blank: as `new` wrote it.
+    is_autocommit: each statement is a transaction, since CONCURRENTLY allows no other. sequence: the name of the change that it
+    is a part of, which is undone as a whole; empty for a change of its own."""
 
     id: str
     after: tuple[str, ...]
     message: str
     path: Path
     is_blank: bool = False
+    phase: Phase = Phase.EXPAND
+    is_autocommit: bool = False
+    sequence: str = ""
 
     def __str__(self) -> str:
         return f"{self.id} ({self.message})" if self.message else self.id
@@ -69,17 +87,23 @@ class History:
         """
         if self.is_behind(current):
             return ()
-        done = self._with_ancestors(current)
+        done = self.ancestors(current)
         return tuple(revision for revision in self.revisions if revision.id not in done)
 
     def is_behind(self, current: Collection[str]) -> bool:
         """Whether the database has a revision that this code does not know."""
         return not all(map(self.knows, current))
 
+    def applied(self, current: Collection[str]) -> tuple[Revision, ...]:
+        """What a database at `current` has and this code knows, in order."""
+        done = self.ancestors(current)
+        return tuple(revision for revision in self.revisions if revision.id in done)
+
     def knows(self, revision: str) -> bool:
         return any(each.id == revision for each in self.revisions)
 
-    def _with_ancestors(self, current: Collection[str]) -> set[str]:
+    def ancestors(self, current: Collection[str]) -> set[str]:
+        """Ids of these and of all that they follow."""
         after = {each.id: each.after for each in self.revisions}
         found: set[str] = set()
         waiting = list(current)
@@ -169,7 +193,39 @@ def _read_one(path: Path) -> Revision:
         )
     ids = [after] if isinstance(after, str) else cast("Iterable[object]", after) if isinstance(after, (tuple, list)) else []
     message = (ast.get_docstring(tree) or "").partition("\n")[0]
-    return Revision(revision, tuple(map(str, ids)), message, path, is_blank=_is_blank(tree.body))
+    try:
+        phase = Phase(str(named.get("phase", Phase.EXPAND)))
+    except ValueError as error:
+        raise MigrationFailed(
+            f"{path.name} has the phase {named['phase']!r}",
+            revision=revision,
+            where=str(path),
+            hint=f"one of: {', '.join(Phase)}",
+        ) from error
+    return Revision(
+        revision,
+        tuple(map(str, ids)),
+        message,
+        path,
+        is_blank=_is_blank(tree.body),
+        phase=phase,
+        is_autocommit=bool(named.get("autocommit")) or _is_concurrent(tree),
+        sequence=str(named.get("sequence", "")),
+    )
+
+
+def _is_concurrent(tree: ast.Module) -> bool:
+    """Whether one of its functions says CONCURRENTLY: in a text of SQL, or as Alembic's `postgresql_concurrently=True`."""
+    for function in tree.body:
+        for node in ast.walk(function) if isinstance(function, ast.FunctionDef) else ():
+            match node:
+                case ast.Constant(str(text)) if re.search(r"\bconcurrently\b", text, re.IGNORECASE):
+                    return True
+                case ast.keyword(arg="postgresql_concurrently", value=ast.Constant(value=True)):
+                    return True
+                case _:
+                    pass
+    return False
 
 
 def _is_blank(body: Iterable[ast.stmt]) -> bool:

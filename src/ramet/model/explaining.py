@@ -43,6 +43,10 @@ _RISKS = {
     "RemoveReplica": ("reads go to the others, or to the primary", "make it again"),
     "FailOver": ("writes under way fail or are in doubt, and say so; the next wait", "the same, to the old primary"),
     "Synchronous": ("a commit takes as long as the slower disk; without a replica it waits", "as before"),
+    "Expand": ("a lock that others hold for over 1 s makes it wait and try again", "what it added is dropped"),
+    "Backfill": ("rows of a batch are locked for about 100 ms; it waits while replicas lag or queries queue for locks", "none"),
+    "Contract": ("code that still needs what goes, and is no instance here: a report, a script", ""),
+    "Retract": ("what was written to new columns alone is lost", "they are applied again"),
     "AddServer": ("it may not start: nothing is on it yet", "stop it"),
     "RemoveServer": ("none: no shard is on it", "start it again"),
     "AddShard": ("none: it owns nothing", "remove it"),
@@ -62,6 +66,9 @@ _SECONDS = {
     "AddReplica": 3.0,
     "RemoveReplica": 1.0,
     "FailOver": 2.0,
+    "Expand": 1.0,
+    "Contract": 1.0,
+    "Retract": 1.0,
     "AddServer": 2.0,
     "AddShard": 1.0,
     "Copy": 3.0,
@@ -88,6 +95,9 @@ def _line(step: AnyStep, facts: Facts) -> StepLine:
     kind = type(step).__name__
     risk, undo = _RISKS[kind]
     if step.is_irreversible:
-        undo = "it stays: forward only, both versions run on it" if kind == "Migrate" else "it is final"
+        undo = {
+            "Migrate": "it stays: forward only, both versions run on it",
+            "Contract": "it stays: forward only, what it takes away is gone",
+        }.get(kind, "it is final")
     takes_s = step.seconds if isinstance(step, Watch) else facts.start_s if kind == "Start" else _SECONDS.get(kind, 0.1)
     return StepLine(kind=kind, what=step.describe(), why=step.why, takes_s=takes_s, risk=risk, undo=undo)

@@ -23,8 +23,8 @@ class HttpEndpoint(msgspec.Struct, frozen=True):
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
     """A module of a release. calls: name -> descriptor of its contract. mounts: prefixes of whole applications. key: of its
-    database's rows, None for none. migrations: the folder of their scripts, empty for none. schedules: names of what one
-    instance owns: schedules and materialised results."""
+    database's rows, None for none. migrations: the folder of their scripts, empty for none. revisions: those that it knows, in
+    order: id -> phase. schedules: names of what one instance owns: schedules and materialised results."""
 
     uses: tuple[str, ...] = ()
     calls: dict[str, dict[str, Any]] = {}
@@ -33,6 +33,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     has_database: bool = False
     key: str | None = None
     migrations: str = ""
+    revisions: dict[str, str] = {}
     schedules: tuple[str, ...] = ()
 
 

@@ -1,6 +1,6 @@
 """The steps that a plan is made of, as data: what each changes in the system, and its way back. Pure; `operate.steps` takes them.
 
-    Compare  Migrate  Start  Host  Shift  Watch  HandOver  Drop  Stop  Settle     and those of `data_steps`
+    Compare  Migrate  Start  Host  Shift  Watch  HandOver  Drop  Stop  Settle     and those of `data_steps` and `schema_steps`
 
 `after` is the system when a step is done, `before` the one when it is undone: each is the other's inverse, since a step carries
 both sides of what it changes. `describe` is one sentence for a person, with numbers.
@@ -12,6 +12,7 @@ import msgspec
 
 from ramet.model.data_steps import DataStep
 from ramet.model.replica_steps import ReplicaStep
+from ramet.model.schema_steps import SchemaStep
 from ramet.model.step import Step
 from ramet.model.system import Running, System
 
@@ -184,7 +185,7 @@ class Settle(Step, frozen=True, kw_only=True):
         return _replace(system, topology=self.old)
 
 
-AnyStep = Start | Stop | Host | Drop | Shift | HandOver | Compare | Watch | Migrate | Settle | DataStep | ReplicaStep
+AnyStep = Start | Stop | Host | Drop | Shift | HandOver | Compare | Watch | Migrate | Settle | DataStep | ReplicaStep | SchemaStep
 
 
 def started(system: System, place: str, instances: Iterable[str], modules: tuple[str, ...]) -> System:

@@ -18,7 +18,8 @@ from ramet.model.wanted import Strategy, Wanted
 class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One of: data, about one module's database; topology, a name in ramet.toml; extract, a module, with the name of its service;
     absorb, a service, with the one that takes its modules; scale, a service and how many instances; roll, a folder
-    with another version of the code.
+    with another version of the code; migrate, the modules whose schemas are to be brought up to date, `*` for all, up to a phase
+    if one is named; retract, a module whose last change of its schema is to be taken back.
     why: for the title of the plan, of scale."""
 
     topology: str = ""
@@ -30,8 +31,16 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     instances: int = 0
     roll: str = ""
     strategy: Strategy = Strategy.ROLLING
+    migrate: tuple[str, ...] = ()
+    phase: str = ""
+    retract: str = ""
     why: str = ""
     data: DataWish | None = None
+
+    @property
+    def is_of_schema(self) -> bool:
+        """Whether it leaves the services as they are."""
+        return bool(self.migrate or self.retract)
 
 
 def wanted_of(

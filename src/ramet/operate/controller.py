@@ -217,6 +217,7 @@ class Controller:
             settings=self._settings,
             data=DividedData(self._servers, self._modules, self._report),
         )
+        self._databases.locate = lambda module: self.world.data.addresses(self.world.system, module)
         self._plans = Plans(self.schema, self.world, gates, report=self._report, lost=self._on_lost)
         self._planner = Planner(self.file, self.world, self._plans, self._databases)
 

@@ -1,13 +1,16 @@
 """The database server of a fleet on this machine: started or reached, with a schema and a role for each module, and migrated."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from ramet.data import budget, migrations, ownership, revisions, schemas
+from ramet.data import budget, migrations, ownership, pressure, revisions, schemas, stages
 from ramet.data.address import Address
+from ramet.data.backfilling import Progress
 from ramet.data.budget import Demand
-from ramet.data.revisions import Revision
+from ramet.data.errors import MigrationRefused
+from ramet.data.revisions import Phase, Revision
+from ramet.data.stages import Shards, Told, nobody
 from ramet.engines.errors import EngineBusy
 from ramet.engines.passwords import Passwords
 from ramet.engines.postgres_binaries import Source
@@ -15,6 +18,7 @@ from ramet.engines.postgres_cluster import PostgresCluster
 from ramet.engines.postgres_remote import RemotePostgres
 from ramet.engines.postgres_settings import PostgresSettings
 from ramet.engines.supervision import Change
+from ramet.model.changes import SchemaChange
 from ramet.model.release import Release
 from ramet.model.topology import Application, Topology
 from ramet.module import Module
@@ -36,6 +40,8 @@ class DatabaseServer:
         self._server: PostgresCluster | RemotePostgres | None = None
         self._on_change = on_change
         self._is_guest = False
+        self.locate: Callable[[str], Shards] | None = None
+        """The shards of a module, once a world knows them."""
 
     @property
     def has_started(self) -> bool:
@@ -86,11 +92,92 @@ class DatabaseServer:
         owners = [schemas.Owner(module.name, self.password(module.name)) for module in self._modules]
         await schemas.provision(self.admin, owners)
 
-    async def migrate(self, report: Callable[[str, Revision], None], *, only: Collection[str] | None = None) -> None:
-        """Apply what is missing, to all modules or to some. Raises MigrationFailed; what was applied before it stays."""
+    async def migrate(
+        self, report: Callable[[str, Revision], None], *, only: Collection[str] | None = None, is_alone: bool = True
+    ) -> None:
+        """Apply what is missing, to all modules or to some; up to a contract where others may be at work. Raises MigrationFailed;
+        what was applied before it stays."""
         for name, folder in self._folders():
             if only is None or name in only:
-                await migrations.up(name, folder, self.address(name), report=partial(report, name))
+                lacks = await self._lacks(name, folder) if is_alone else await self._before_contract(name, folder)
+                if lacks:
+
+                    def tell(_: int, what: Revision | Progress, name: str = name) -> None:
+                        if isinstance(what, Revision):
+                            report(name, what)
+
+                    await stages.apply(name, folder, self.shards(name), lacks[-1].id, told=tell)
+
+    @property
+    def modules(self) -> list[str]:
+        """Those that have a database and migrations."""
+        return [name for name, _ in self._folders()]
+
+    def shards(self, module: str) -> Shards:
+        """Where the module's schema is: all that `locate` names, else the one here."""
+        return self.locate(module) if self.locate is not None else [(0, self.address(module))]
+
+    async def lacking(self, modules: Iterable[str], phase: str = "") -> list[SchemaChange]:
+        """Stages of migrations that at least one shard lacks, in order. phase: the last one; empty for all."""
+        folders = dict(self._folders())
+        found: list[SchemaChange] = []
+        for module in modules:
+            folder = folders[module]
+            lacks = await self._lacks(module, folder)
+            wanted = stages.up_to(stages.stages(lacks), Phase(phase) if phase else None)
+            found += [SchemaChange(module, stage.phase.value, stage.ids) for stage in wanted]
+        return found
+
+    async def last_change(self, module: str) -> tuple[str, ...]:
+        """Migrations that one undo takes back, in order: of the shard that is furthest. Raises MigrationRefused for a contract,
+        or where there is none."""
+        folder = dict(self._folders())[module]
+        history = revisions.read(folder)
+        found = await stages.statuses(module, folder, self.shards(module))
+        current = {revision for status in found.values() for revision in status.current}
+        last = stages.last_sequence(history.applied(current))
+        if not last:
+            raise MigrationRefused(f"`{module}` has no migration that could be taken back", hint="ramet migrate status")
+        if contract := next((each for each in last if each.phase is Phase.CONTRACT), None):
+            raise MigrationRefused(
+                f"{contract} of `{module}` took away what it would have to bring back",
+                where=str(contract.path),
+                hint=f"the way from here is forward: ramet migrate new {module} ...",
+            )
+        return tuple(each.id for each in last)
+
+    async def advance(self, module: str, wanted: Sequence[str], told: Told = nobody) -> str:
+        """Apply migrations, the last of which brings the others. What was done, in a sentence. Raises MigrationFailed."""
+        folder, shards = dict(self._folders())[module], self.shards(module)
+        done: list[Revision] = []
+
+        def note(shard: int, what: Revision | Progress) -> None:
+            if isinstance(what, Revision):
+                done.append(what)
+            told(shard, what)
+
+        await stages.apply(module, folder, shards, wanted[-1], told=note, hold=partial(pressure.why_wait, self.admin))
+        return f"{len(done)} applied" if len(shards) == 1 else f"{len(done)} applied on {len(shards)} shards"
+
+    async def retreat(self, module: str, undone: Collection[str], told: Told = nobody) -> None:
+        """Take migrations back. Raises MigrationRefused, MigrationFailed."""
+        await stages.undo(module, dict(self._folders())[module], self.shards(module), undone, told=told)
+
+    async def applied(self, running: Iterable[Release]) -> dict[str, dict[str, str]]:
+        """What each database has: module -> id -> phase. Read from the migrations of the first that knows where it is: this
+        folder, or a version that runs."""
+        releases = list(running)
+        own = dict(self._folders())
+        found: dict[str, dict[str, str]] = {}
+        for name, folder_here in own.items():
+            status = await migrations.status(name, folder_here, self.address(name))
+            parts = [release.modules[name] for release in releases if name in release.modules]
+            for folder in (folder_here, *(Path(part.migrations) for part in parts if part.migrations)):
+                history = revisions.read(folder)
+                if not history.is_behind(status.current):
+                    found[name] = {each.id: each.phase.value for each in history.applied(status.current)}
+                    break
+        return found
 
     async def reserve(self, modules: Iterable[str]) -> Mapping[str, int]:
         """For each of these modules an epoch under which nobody has owned its schedules yet. Whoever owned them does no more.
@@ -101,23 +188,33 @@ class DatabaseServer:
         return {name: await ownership.reserve(self.address(name)) if name in known else 1 for name in modules}
 
     async def migrate_release(self, release: Release, modules: Iterable[str]) -> None:
-        """Apply what a release's own folders have and the databases lack. A migration imports nothing of the application, whose
-        other version this process has loaded. Raises MigrationFailed."""
+        """Apply what a release's own folders have before a contract and the databases lack. A migration imports nothing of the
+        application, whose other version this process has loaded. Raises MigrationFailed."""
         for name in modules:
             if folder := release.modules[name].migrations:
-                await migrations.up(name, Path(folder), self.address(name), report=lambda _: None)
+                lacks = await self._before_contract(name, Path(folder))
+                hold = partial(pressure.why_wait, self.admin)
+                if lacks:
+                    await stages.apply(name, Path(folder), self.shards(name), lacks[-1].id, hold=hold)
 
     async def missing(self, release: Release) -> dict[str, tuple[str, ...]]:
-        """Migrations of a release that the databases lack: module -> what each is. A module that is new to the application has no
-        database yet, and no service hosts it."""
+        """Migrations of a release that the databases lack, up to a contract: module -> what each is. A module that is new to the
+        application has no database yet, and no service hosts it."""
         found: dict[str, tuple[str, ...]] = {}
         known = {module.name for module in self._modules}
         for name, part in release.modules.items():
             if part.migrations and name in known:
-                status = await migrations.status(name, Path(part.migrations), self.address(name))
-                if status.missing:
-                    found[name] = tuple(map(str, status.missing))
+                lacks = await self._before_contract(name, Path(part.migrations))
+                if lacks:
+                    found[name] = tuple(map(str, lacks))
         return found
+
+    async def _lacks(self, name: str, folder: Path) -> tuple[Revision, ...]:
+        return stages.missing(folder, await stages.statuses(name, folder, self.shards(name)))
+
+    async def _before_contract(self, name: str, folder: Path) -> list[Revision]:
+        kept = stages.up_to(stages.stages(await self._lacks(name, folder)), Phase.BACKFILL)
+        return [revision for stage in kept for revision in stage.revisions]
 
     @property
     def is_embedded(self) -> bool:
@@ -145,8 +242,10 @@ class DatabaseServer:
             return None
         return budget.Server(name="the embedded PostgreSQL", max_connections=MAX_CONNECTIONS).available
 
-    async def migration_status(self) -> list[migrations.Status]:
-        return [await migrations.status(name, folder, self.address(name)) for name, folder in self._folders()]
+    async def migration_status(self) -> list[tuple[int, migrations.Status]]:
+        """Of each shard of each module, with its number."""
+        found = [await stages.statuses(name, folder, self.shards(name)) for name, folder in self._folders()]
+        return [(shard, status) for statuses in found for shard, status in statuses.items()]
 
     def _folders(self) -> list[tuple[str, Path]]:
         folders = [(module.name, revisions.folder_of(self._application.modules[module.name])) for module in self._modules]

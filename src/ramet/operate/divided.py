@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from ramet.data import moving, schemas, slices
+from ramet.data.address import Address
 from ramet.data.administering import session
 from ramet.data.moving import Moving, Side
 from ramet.engines import postgres_dump
@@ -67,6 +68,13 @@ class DividedData:
             if each.shard in division.map.shards or each.shard in division.moving
         )
         return DatabaseAt(epoch=epoch, shards=shards, map=division.map)
+
+    def addresses(self, system: System, module: str) -> list[tuple[int, Address]]:
+        """Number and address of each shard, as the module's own role: for migrations, which also reach those that own nothing."""
+        return [
+            (each.shard, Address(dsn=self.servers.url(each.server, module), schema=module))
+            for each in system.division(module).shards
+        ]
 
     async def facts(self, system: System, module: str) -> DataFacts:
         """Raises KeyMisuse for a key that cannot be one."""

@@ -16,6 +16,7 @@ from ramet.engines.envoy_config import Files, render
 from ramet.engines.envoy_model import Listener
 from ramet.engines.supervision import Status as Run
 from ramet.errors import StepFailed
+from ramet.model import changes
 from ramet.model.control import Status
 from ramet.model.divisions import SliceMove
 from ramet.model.launch import Launch
@@ -416,6 +417,24 @@ class LiveWorld:
 
     async def migrate(self, version: str, modules: Sequence[str]) -> None:
         await self._databases.migrate_release(self.releases[version], modules)
+
+    @property
+    def moving(self) -> set[str]:
+        """Modules of which rows are on the way between shards, or may yet go back."""
+        return {module for module, division in self.system.databases.items() if division.moves}
+
+    async def advance(self, module: str, revisions: Sequence[str]) -> str:
+        return await self._databases.advance(module, revisions)
+
+    async def retreat(self, module: str, revisions: Sequence[str]) -> None:
+        await self._databases.retreat(module, revisions)
+
+    async def check_contract(self, module: str, revisions: Sequence[str]) -> None:
+        running = {version: self.releases[version] for version in {version_of(each.place) for each in self.system.instances}}
+        contract = changes.SchemaChange(module, changes.CONTRACT, tuple(revisions))
+        _, reasons = changes.possible([contract], running, self.moving)
+        if reasons:
+            raise StepFailed("; ".join(reasons), hint=f"ramet migrate apply {module}, after that")
 
     async def statuses(self) -> dict[str, Status | str]:
         """What each instance says of itself, or why it does not answer."""

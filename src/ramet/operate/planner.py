@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
+from ramet.model import changes
 from ramet.model.explaining import Told, told
-from ramet.model.facts import Facts
-from ramet.model.planning import Plan, plan, plan_data
+from ramet.model.facts import Facts, needs
+from ramet.model.planning import Plan, plan, plan_data, refuse
 from ramet.model.release import Release
 from ramet.model.routing import version_of
 from ramet.model.topology import Layout
 from ramet.model.wishes import Wish, wanted_of
-from ramet.operate import files, memory, releases
+from ramet.operate import files, memory, releases, schemas
 from ramet.operate.databases import POOL_SIZE, DatabaseServer
 from ramet.operate.live import LiveWorld
 from ramet.operate.plans import Plans, rehearse
@@ -57,10 +58,16 @@ class Planner:
         known = {version: self._world.releases[version] for version in {version_of(each.place) for each in system.instances}}
         version = min(known)
         missing: dict[str, tuple[str, ...]] = {}
+        if wish.is_of_schema:
+            title, steps = await schemas.steps(wish, self._databases, known, self._world.moving)
+            facts = await self._facts(known, application.inseparable)
+            return Plan(title=title, steps=tuple(steps), needs=needs([system], facts)), facts
         if wish.roll:
             release = await releases.look(Path(wish.roll), known)
+            refuse(changes.misfits(release, await self._databases.applied(known.values())))
             version, known[release.version] = release.version, release
             missing = await self._databases.missing(release)
+            refuse(changes.held(missing, self._world.moving))
         facts = await self._facts(known, application.inseparable)
         if wish.data is not None:
             facts = facts.with_data({wish.data.module: await self._world.data.facts(system, wish.data.module)})

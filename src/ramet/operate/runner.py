@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from ramet.errors import PlanBusy, RametError
 from ramet.model.data_steps import AddServer, AddShard, Clean, Copy, DropShard, RemoveServer, Switch, Verify
 from ramet.model.replica_steps import AddReplica, FailOver, RemoveReplica, Synchronous
+from ramet.model.schema_steps import Backfill, Contract, Expand, Retract
 from ramet.model.steps import (
     AnyStep,
     Compare,
@@ -36,17 +37,21 @@ from ramet.operate.steps import (
     add_replica,
     add_server,
     add_shard,
+    backfill,
     clean,
     compare,
+    contract,
     copy,
     drop,
     drop_shard,
+    expand,
     fail_over,
     hand_over,
     host,
     migrate,
     remove_replica,
     remove_server,
+    retract,
     settle,
     shift,
     start,
@@ -71,6 +76,10 @@ _TAKEN: dict[type, Any] = {
     Watch: watch,
     Migrate: migrate,
     Settle: settle,
+    Expand: expand,
+    Backfill: backfill,
+    Contract: contract,
+    Retract: retract,
     AddServer: add_server,
     RemoveServer: remove_server,
     AddShard: add_shard,

@@ -48,6 +48,18 @@ class World(Protocol):
 
     async def migrate(self, version: str, modules: Sequence[str]) -> None: ...
 
+    async def advance(self, module: str, revisions: Sequence[str]) -> str:
+        """Apply migrations of a module, on all of its shards. What was done, in a sentence."""
+        ...
+
+    async def retreat(self, module: str, revisions: Sequence[str]) -> None:
+        """Take migrations back that nothing applied follows, on all shards. Those that are not applied are passed over."""
+        ...
+
+    async def check_contract(self, module: str, revisions: Sequence[str]) -> None:
+        """Raises StepFailed while a version runs that needs what these take away."""
+        ...
+
     @property
     def data(self) -> "Data": ...
 
@@ -143,6 +155,15 @@ class RecordingWorld:
 
     async def migrate(self, version: str, modules: Sequence[str]) -> None:
         self.done.append(f"migrate {', '.join(modules)} to {version}")
+
+    async def advance(self, module: str, revisions: Sequence[str]) -> str:
+        self.done += [f"apply {revision} of {module}" for revision in revisions]
+        return "dry run"
+
+    async def retreat(self, module: str, revisions: Sequence[str]) -> None:
+        self.done += [f"take back {revision} of {module}" for revision in reversed(revisions)]
+
+    async def check_contract(self, module: str, revisions: Sequence[str]) -> None: ...
 
 
 class RecordingData:

@@ -29,6 +29,7 @@ def describe(application: Application, modules: Mapping[str, Module], *, version
 def _part(module: Module, application: Application, name: str) -> Part:
     prefix = application.http_prefix
     folder = revisions.folder_of(application.modules[name]) if module.db is not None else None
+    known = revisions.read(folder).revisions if folder is not None else ()
     return Part(
         uses=tuple(sorted(module.uses)),
         calls={name: call.contract.descriptor for name, call in module.calls.items()},
@@ -46,6 +47,7 @@ def _part(module: Module, application: Application, name: str) -> Part:
         has_database=module.db is not None,
         key=module.db.key if module.db is not None else None,
         migrations=str(folder) if folder is not None and folder.is_dir() else "",
+        revisions={each.id: each.phase.value for each in known},
         schedules=(*module.schedules, *module.results),
     )
 
