@@ -26,6 +26,7 @@ from ramet.data import driver, errors, refusals
 from ramet.data.address import Address
 from ramet.data.connection import Connection, Texts, monotonic
 from ramet.data.deadlines import Alarm, task_reader
+from ramet.data.insight.collecting import QueryLog
 from ramet.errors import ConfigError
 from ramet.observe.record import Recorder
 from ramet.wire.context import current
@@ -81,7 +82,7 @@ def flaws_of_age(*, now: float, opened_at: float, used_at: float, spread: float,
 
 
 class Pool:
-    """open_connection: how to get one; tests put their own."""
+    """queries: where its statements are counted. open_connection: how to get one; tests put their own."""
 
     def __init__(
         self,
@@ -90,6 +91,7 @@ class Pool:
         module: str,
         limits: Limits | None = None,
         recorder: Recorder | None = None,
+        queries: QueryLog | None = None,
         open_connection: Callable[[], Coroutine[Any, Any, driver.Driver]] | None = None,
     ) -> None:
         self.address = address
@@ -97,7 +99,8 @@ class Pool:
         self.limits = limits or Limits()
         self.recorder = recorder or Recorder()
         self.all: set[Connection] = set()
-        self.texts = Texts(self.recorder, module)
+        self.queries = queries or QueryLog(module)
+        self.texts = Texts(self.recorder, module, self.queries)
         self.current_task: Callable[[], asyncio.Task[Any] | None] = asyncio.current_task
         self._open_connection = open_connection or self._connect
         self._alarm = Alarm(self.all)

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from ramet.calls.ledger import Ledger
 from ramet.data import migrations, revisions
 from ramet.data.address import Address
+from ramet.data.insight.collecting import QueryLog
 from ramet.data.once import DurableLedger
 from ramet.data.opening import open_database
 from ramet.data.ownership import Fence
 from ramet.data.pool import Limits, Pool
 from ramet.errors import ConfigError
+from ramet.model.insight import QueryUse
 from ramet.model.launch import Launch
 from ramet.module import Module
 from ramet.observe import names
@@ -24,12 +26,21 @@ class Databases:
     """packages: module -> import path. There once it is open, by module: ledgers, which keep its `once` calls; fences, which
     guard its schedules where it has some."""
 
-    def __init__(self, modules: Iterable[Module], packages: Mapping[str, str], launch: Launch, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        modules: Iterable[Module],
+        packages: Mapping[str, str],
+        launch: Launch,
+        recorder: Recorder,
+        *,
+        keeps_parameters: bool = True,
+    ) -> None:
         self._packages = packages
         self._modules = [module for module in modules if module.db is not None]
         self._urls = dict(launch.databases)
         self._launch = launch
         self._recorder = recorder
+        self._keeps_parameters = keeps_parameters
         self._pools: dict[str, Pool] = {}
         recorder.gauge(names.DB_CONNECTIONS, self._connections)
         self.ledgers: dict[str, Ledger] = {}
@@ -63,6 +74,11 @@ class Databases:
             await pool.close()
             module.db.unbind()
 
+    def tell_queries(self) -> tuple[list[QueryUse], int]:
+        """What the databases that are open were asked since they were opened, and how many texts were too many to be counted."""
+        logs = [pool.queries for pool in self._pools.values()]
+        return [use for log in logs for use in log.tell()], sum(log.dropped for log in logs)
+
     @property
     def waiting(self) -> int:
         """Work that waits for a connection."""
@@ -79,7 +95,10 @@ class Databases:
         if folder.is_dir():
             await migrations.verify(module.name, folder, address)
         limits = Limits(max_connections=self._launch.pool_size)
-        self._pools[module.name] = await open_database(module.db, address, limits=limits, recorder=self._recorder)
+        queries = QueryLog(module.name, keeps_parameters=self._keeps_parameters)
+        self._pools[module.name] = await open_database(
+            module.db, address, limits=limits, recorder=self._recorder, queries=queries
+        )
         outcomes = CallOutcomes({call.contract.qualified: call for call in module.calls.values()})
         self.ledgers[module.name] = DurableLedger(module.db.opened, outcomes)
         if module.schedules:

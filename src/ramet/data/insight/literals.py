@@ -1,0 +1,74 @@
+"""Parameters of a statement as the text that PostgreSQL reads them from: what crosses to whoever explains the query. Pure.
+
+`EXECUTE query('...', '...')` takes them as literals of no type, so the server reads each as the type that the statement wants.
+"""
+
+import datetime
+import decimal
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+MAX_CHARACTERS = 4096
+"""Of all parameters of one statement together. More is data, and not worth keeping for a plan."""
+
+
+class _Unfit(Exception):
+    pass
+
+
+def as_texts(args: Sequence[Any]) -> list[str | None] | None:
+    """One text for each parameter, None for NULL; None for all where one is too long or of a type that has no known text."""
+    try:
+        found = [_text(value) for value in args]
+    except _Unfit:
+        return None
+    return found if sum(len(text) for text in found if text) <= MAX_CHARACTERS else None
+
+
+def quoted(text: str | None) -> str:
+    """As a literal of SQL."""
+    return "NULL" if text is None else "'" + text.replace("'", "''") + "'"
+
+
+def _text(value: Any) -> str | None:
+    match value:
+        case None:
+            return None
+        case bool():
+            return "true" if value else "false"
+        case str():
+            if len(value) > MAX_CHARACTERS or "\0" in value:
+                raise _Unfit
+            return value
+        case float():
+            return repr(value)  # the server reads nan and inf as Python writes them
+        case int() | uuid.UUID() | decimal.Decimal():
+            return str(value)
+        case datetime.datetime() | datetime.date() | datetime.time():
+            return value.isoformat()
+        case datetime.timedelta():
+            return f"{value.days} days {value.seconds} seconds {value.microseconds} microseconds"
+        case bytes() | bytearray():
+            if len(value) * 2 > MAX_CHARACTERS:
+                raise _Unfit
+            return "\\x" + bytes(value).hex()
+        case list() | tuple():
+            return _array(value)  # pyright: ignore[reportUnknownArgumentType]  (its items are looked at one by one)
+        case _:
+            raise _Unfit
+
+
+def _array(values: Sequence[Any]) -> str:
+    if len(values) > MAX_CHARACTERS:
+        raise _Unfit
+    return "{" + ",".join(_item(value) for value in values) + "}"
+
+
+def _item(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return _array(value)  # pyright: ignore[reportUnknownArgumentType]
+    text = _text(value)
+    if text is None:
+        return "NULL"
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
