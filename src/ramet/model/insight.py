@@ -67,11 +67,12 @@ def merged(told: Iterable[Queries], unreachable: dict[str, str] | None = None) -
     return Queries(started, list(found.values()), unreachable or {}, sum(each.dropped for each in all_of))
 
 
-def by_query(uses: Iterable[QueryUse]) -> dict[str, QueryUse]:
-    """Fingerprint -> all its uses in one, whichever call and shard; `call` is that of the most time."""
-    found: dict[str, QueryUse] = {}
+def by_query(uses: Iterable[QueryUse]) -> dict[tuple[str, str], QueryUse]:
+    """(Module, fingerprint) -> all its uses in one, whichever call and shard; `call` is that of the most time."""
+    found: dict[tuple[str, str], QueryUse] = {}
     for use in sorted(uses, key=lambda use: -use.total_s):
-        found[use.fingerprint] = _sum(found[use.fingerprint], use) if use.fingerprint in found else use
+        key = (use.module, use.fingerprint)
+        found[key] = _sum(found[key], use) if key in found else use
     return found
 
 

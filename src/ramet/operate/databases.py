@@ -1,6 +1,7 @@
 """The database server of a fleet on this machine: started or reached, with a schema and a role for each module, and migrated."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -166,3 +167,14 @@ class DatabaseServer:
     async def stop(self) -> None:
         if self._server is not None:
             await self._server.stop()
+
+
+@asynccontextmanager
+async def attached(application: Application, modules: Iterable[Module], folder: Folder) -> AsyncGenerator[DatabaseServer]:
+    """The server of a folder for one command: the one that runs, or started for as long as the block. Raises an EngineError."""
+    server = DatabaseServer(application, modules, folder, lambda _: None)
+    await server.attach()
+    try:
+        yield server
+    finally:
+        await server.release()
