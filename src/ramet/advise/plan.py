@@ -24,8 +24,8 @@ _CONDITIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """self_cost: in the planner's units. rows: expected, of one loop. actual_rows, self_ms: None where it did not run. raw: as the
-    server told it."""
+    """self_cost: in the planner's units. rows: expected, of one loop. actual_rows, self_ms: None where it did not run. raw: as
+    the server told it."""
 
     kind: str
     relation: str

@@ -5,6 +5,7 @@ from ramet.cli.groups import Verb, Verbs
 LOOK = "Verbs"
 
 VERBS = {
+    "advise": Verb(LOOK, "data_advise:advise"),
     "explain": Verb(LOOK, "data_explain:explain"),
     "slow": Verb(LOOK, "data_slow:slow"),
 }
