@@ -114,7 +114,7 @@ def _of_query(reading: Reading, catalog: Catalog) -> Iterator[tuple[NewIndex, fl
 
 def best_columns(want: Want, table: Table) -> tuple[tuple[str, ...], float] | None:
     """(columns in order, rows that are left to read), or None where no index would leave less than most of the table."""
-    equal = _known(want.equal, table) or _known([own for own, _, _ in want.links], table)
+    equal = _equal(want, table)
     chosen: list[str] = []
     left = table.rows
     for name in sorted(equal, key=lambda name: rows_of(table, table.columns[name])):
@@ -134,6 +134,11 @@ def best_columns(want: Want, table: Table) -> tuple[tuple[str, ...], float] | No
     return tuple(chosen), left
 
 
+def _equal(want: Want, table: Table) -> list[str]:
+    """Columns to find rows by: those that must equal a value, else those by which another table's rows ask for them."""
+    return _known(want.equal, table) or _known([own for own, _, _ in want.links], table)
+
+
 def rows_of(table: Table, column: Column) -> float:
     """That equal a common value of the column. Without statistics: as many as there are."""
     if not column.distinct:
@@ -147,7 +152,7 @@ def _known(names: Iterable[str], table: Table) -> list[str]:
 
 def _is_served(want: Want, table: Table, columns: Sequence[str], left: float) -> bool:
     """Whether an index that is there leaves as few rows, or begins with the same columns."""
-    equal = set(want.equal) | {own for own, _, _ in want.links}
+    equal = set(_equal(want, table))
     for index in table.indexes:
         if not index.is_valid or index.where or index.method not in {"btree", "hash"}:
             continue

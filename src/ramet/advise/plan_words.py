@@ -14,7 +14,7 @@ MANY_LOOPS = 1_000
 MANY_BLOCKS = 1_000
 """8 MB."""
 WORTH_A_WORD = 0.05
-"""Share of the whole below which a node is left alone."""
+"""Share of the whole, with the nodes below it, under which a node is left alone."""
 _FUNCTION = re.compile(r"\b(\w+)\(\(?(\w+)\)?(?:::[\w ]+)?\)\s*(?:=|<|>|~~)")
 _CASTS = {"any", "all", "row", "array", "and", "or", "not", "in"}
 
@@ -31,7 +31,7 @@ def flags(plan: Plan, sizes: Mapping[str, float]) -> list[Flag]:
     """The ones of the expensive nodes first. sizes: rows of each table, by the statistics."""
     found: dict[Flag, None] = {}
     for node in sorted(plan.root.walk(), key=plan.share, reverse=True):
-        if plan.share(node) >= WORTH_A_WORD or node is plan.expensive:
+        if sum(map(plan.share, node.walk())) >= WORTH_A_WORD or node is plan.expensive:
             for look in _LOOKS:
                 found.update(dict.fromkeys(look(node, sizes)))
     return list(found)

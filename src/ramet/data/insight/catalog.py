@@ -12,7 +12,7 @@ _TABLES = """
 SELECT c.oid, c.relname, c.reltuples::float8, c.relpages, c.relallvisible,
        coalesce(s.n_tup_ins + s.n_tup_upd + s.n_tup_del, 0)
 FROM pg_class c LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid
-WHERE c.relnamespace = $1::regnamespace AND c.relkind = 'r'
+WHERE c.relnamespace = $1::regnamespace AND c.relkind = 'r' AND c.relname NOT LIKE 'ramet\\_%'
 """
 _COLUMNS = """
 SELECT a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod), n.nspname, a.attnotnull,
@@ -66,7 +66,7 @@ _STATISTICS = (
 
 
 async def read_catalog(address: Address) -> Catalog:
-    """Of the address's schema. Raises a DatabaseError."""
+    """Of the address's schema, without Ramet's own tables, which are not the module's to change. Raises a DatabaseError."""
     async with reading(address) as connection:
         return await _read(connection, address.schema)
 
@@ -77,11 +77,11 @@ async def _read(connection: Driver, schema: str) -> Catalog:
     sizes = {row[0]: max(row[2], 0.0) for row in tables}
     columns: dict[int, dict[str, Column]] = {}
     for row in await connection.fetch(_COLUMNS, within, schema):
-        columns.setdefault(row[0], {})[row[1]] = _column(row, sizes[row[0]])
+        columns.setdefault(row[0], {})[row[1]] = _column(row, sizes.get(row[0], 0.0))
     indexes: dict[int, list[Index]] = {}
     names = {row[0]: row[1] for row in tables}
     for row in await connection.fetch(_INDEXES, within):
-        indexes.setdefault(row[0], []).append(_index(row, names[row[0]]))
+        indexes.setdefault(row[0], []).append(_index(row, names.get(row[0], "")))
     found = {
         row[1]: Table(row[1], row[2], row[3], row[4], row[5], columns.get(row[0], {}), tuple(indexes.get(row[0], ())))
         for row in tables
