@@ -1,6 +1,8 @@
 """What a query asks of each table."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ramet.advise.predicates import Reading, Want, read
 
@@ -44,3 +46,42 @@ def test_what_cannot_be_read_says_so(text: str) -> None:
     reading = read(text)
     assert reading.problem
     assert reading == Reading("", problem=reading.problem)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                *"(),=<>*.$'",
+                "SELECT",
+                "a",
+                "t",
+                "FROM",
+                "WHERE",
+                "AND",
+                "IN",
+                "JOIN",
+                "ON",
+                "1",
+                "$1",
+                "=",
+                "ORDER BY",
+                "UPDATE",
+                "SET",
+                "VALUES",
+                "INSERT INTO",
+                "EXISTS",
+                "BETWEEN",
+                "ANY",
+                "NOT",
+                "IS NULL",
+                "lower(",
+            ]
+        ),
+        max_size=25,
+    )
+)
+def test_every_text_is_read_or_refused(words: list[str]) -> None:
+    """What is no SQL has a problem, and raises nothing."""
+    reading = read(" ".join(words))
+    assert reading.problem or reading.verb

@@ -85,6 +85,8 @@ def test_explain_draws_the_plan_and_says_what_to_do(command: Command) -> None:
     assert told["took_ms"] > 0
     assert told["expensive"]["node"] == "Seq Scan on orders"
     assert not told["generic"]
+    assert told["server"]["executions"] >= REQUESTS, "pg_stat_statements has counted them too"
+    assert 0 < told["server"]["total_s"] / told["server"]["executions"] < queries(command)[BY_SKU]["slowest_s"]
 
 
 def test_explain_runs_nothing_that_writes(command: Command) -> None:

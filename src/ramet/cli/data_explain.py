@@ -1,6 +1,7 @@
 """`ramet data explain`: the plan of one query, and what it says in words."""
 
 import asyncio
+import dataclasses
 import json
 import shutil
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from ramet.advise.slow import fans_out
 from ramet.cli.application import Current, current
 from ramet.data.insight.explaining import Explained
 from ramet.data.insight.explaining import explain as ask
+from ramet.data.insight.server_side import ServerSide, server_side
 from ramet.errors import ConfigError
 from ramet.model.insight import QueryUse, by_query
 from ramet.operate import asked
@@ -36,7 +38,7 @@ def explain(fingerprint: str, analyze: bool, json_: bool) -> None:
     here = current()
     query = _find(fingerprint, asked.of_folder(here.folder, here.application.name).uses)
     _check(query, analyze=analyze)
-    found = asyncio.run(_ask(here, query, analyze=analyze))
+    found, measured = asyncio.run(_ask(here, query, analyze=analyze))
     plan = parse(found.plan)
     said = flags(plan, found.sizes)
     database = here.modules[query.module].db
@@ -45,9 +47,9 @@ def explain(fingerprint: str, analyze: bool, json_: bool) -> None:
             Flag(f"it fans out: {database.key} is compared with nothing, so it asks every shard", f"say which {database.key}")
         )
     if json_:
-        click.echo(json.dumps(_plain(query, found, plan, said), indent=2))
+        click.echo(json.dumps(_plain(query, found, plan, said, measured), indent=2))
         return
-    _print(query, found, plan, said)
+    _print(query, found, plan, said, measured)
 
 
 def _find(start: str, uses: Sequence[QueryUse]) -> QueryUse:
@@ -71,18 +73,23 @@ def _check(query: QueryUse, *, analyze: bool) -> None:
         )
 
 
-async def _ask(here: Current, query: QueryUse, *, analyze: bool) -> Explained:
+async def _ask(here: Current, query: QueryUse, *, analyze: bool) -> tuple[Explained, ServerSide | None]:
+    """With what the server has measured of it; None where it measures nothing."""
     async with attached(here.application, here.modules.values(), here.folder) as server:
-        return await ask(server.address(query.module), query.worst, analyze=analyze)
+        address = server.address(query.module)
+        measured = (await server_side(address)).get(query.fingerprint)
+        return await ask(address, query.worst, analyze=analyze), measured
 
 
-def _print(query: QueryUse, found: Explained, plan: Plan, said: list[Flag]) -> None:
+def _print(query: QueryUse, found: Explained, plan: Plan, said: list[Flag], measured: ServerSide | None) -> None:
     click.echo(f"{query.module}: {query.text}")
     if found.is_generic:
         click.echo("the plan for every parameter; none were kept, or it has changed since", err=True)
     elif query.worst.parameters:
         shown = ", ".join(f"${index} = {_short(value)}" for index, value in enumerate(query.worst.parameters, 1))
         click.echo(f"with the parameters of its slowest execution, {query.worst.duration_s * 1e3:.3g} ms: {shown}")
+    if measured is not None and measured.executions:
+        click.echo(_words(measured, query))
     click.echo()
     for line in draw(plan, width=shutil.get_terminal_size((110, 20)).columns):
         click.echo(click.style(line, bold=True) if line.endswith(MARK) else line)
@@ -95,7 +102,18 @@ def _print(query: QueryUse, found: Explained, plan: Plan, said: list[Flag]) -> N
         click.echo(f"it took {plan.took_ms:.3g} ms", err=True)
 
 
-def _plain(query: QueryUse, found: Explained, plan: Plan, said: list[Flag]) -> dict[str, object]:
+def _words(measured: ServerSide, query: QueryUse) -> str:
+    """What of its time is the server's, and what came from disk or went there."""
+    there_ms = measured.total_s / measured.executions * 1e3
+    here_ms = query.total_s / query.executions * 1e3
+    spilled = f", {measured.spilled_mb:,.1f} MB to temporary files" if measured.spilled_mb else ""
+    return (
+        f"on the server {there_ms:.3g} ms each, with the way there and back {here_ms:.3g} ms; "
+        f"{measured.read_mb:,.1f} MB from outside of its memory{spilled}"
+    )
+
+
+def _plain(query: QueryUse, found: Explained, plan: Plan, said: list[Flag], measured: ServerSide | None) -> dict[str, object]:
     return {
         "fingerprint": query.fingerprint,
         "module": query.module,
@@ -105,6 +123,7 @@ def _plain(query: QueryUse, found: Explained, plan: Plan, said: list[Flag]) -> d
         "took_ms": plan.took_ms,
         "cost": plan.cost,
         "expensive": {"node": plan.expensive.title, "share": plan.share(plan.expensive)},
+        "server": None if measured is None else dataclasses.asdict(measured),
         "flags": [{"what": flag.what, "do": flag.do} for flag in said],
         "plan": found.plan,
     }

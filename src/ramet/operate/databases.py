@@ -8,6 +8,7 @@ from pathlib import Path
 from ramet.data import budget, migrations, ownership, revisions, schemas
 from ramet.data.address import Address
 from ramet.data.budget import Demand
+from ramet.data.insight import server_side
 from ramet.data.revisions import Revision
 from ramet.engines.errors import EngineBusy
 from ramet.engines.passwords import Passwords
@@ -81,7 +82,10 @@ class DatabaseServer:
         """A schema and a role for each module, and the migrations that are missing."""
         owners = [schemas.Owner(module.name, self._password(module.name)) for module in self._modules]
         assert self._server is not None, "start comes first"
-        await schemas.provision(Address(dsn=self._server.url()), owners)
+        admin = Address(dsn=self._server.url())
+        # Another's server is not ours to extend.
+        measures = isinstance(self._server, Postgres) and await server_side.can_measure(admin)
+        await schemas.provision(admin, owners, extensions=[server_side.EXTENSION] if measures else [])
 
     async def migrate(self, report: Callable[[str, Revision], None], *, only: Collection[str] | None = None) -> None:
         """Apply what is missing, to all modules or to some. Raises MigrationFailed; what was applied before it stays."""
