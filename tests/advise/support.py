@@ -23,6 +23,8 @@ def use(text: str, *, executions: int = 10, total_s: float = 1.0, **changes: obj
         "traced": executions,
         "most": 1,
         "repeating": 0,
+        "within": 0,
+        "callers": {},
         "worst": Sample(total_s, text, None),
     }
     return QueryUse(**{**fields, **changes})  # pyright: ignore[reportArgumentType]

@@ -10,8 +10,18 @@ OFTEN = use(
 )
 HEAVY = use("SELECT b FROM t", executions=2, total_s=3.0)
 LOOP = use(
-    "SELECT c FROM t WHERE id = $1", executions=40, total_s=0.1, traces=4, traced=40, most=12, repeating=4, call="orders.page"
+    "SELECT c FROM t WHERE id = $1",
+    executions=40,
+    total_s=0.1,
+    traces=4,
+    traced=40,
+    most=12,
+    repeating=4,
+    within=4,
+    call="orders.page",
 )
+
+KEYED = use("SELECT c FROM t WHERE customer = $1")
 
 
 def ranked(by: str, **keys: str) -> list[str]:
@@ -44,6 +54,15 @@ def test_a_loop_is_what_repeats_in_a_tenth_of_the_requests() -> None:
     assert words(row)[0].startswith("N+1: orders.page runs it 10 times in a request, 12 at most")
 
 
+def test_the_loop_may_be_the_callers() -> None:
+    """Then it is the module that makes the call for each of many which has to change."""
+    around = use(
+        "SELECT 1", traces=4, traced=40, most=12, repeating=4, within=1, callers={"front": 2, "admin": 1}, call="orders.get"
+    )
+    (row,) = rank([around], by="n+1", keys={}, bounds=CALL_BOUNDS_S)
+    assert words(row)[0].startswith("N+1: front makes the call orders.get 10 times in a request, 12 at most")
+
+
 def test_a_query_fans_out_that_compares_the_key_with_nothing() -> None:
     assert fans_out(use("SELECT a FROM t WHERE b = 1"), "customer")
     assert not fans_out(use("SELECT a FROM t WHERE b = 1 AND customer = $1"), "customer")
@@ -52,4 +71,5 @@ def test_a_query_fans_out_that_compares_the_key_with_nothing() -> None:
     assert not fans_out(use("nobody can read this"), "customer")
     (row,) = rank([HEAVY], by="total", keys={"orders": "customer"}, bounds=CALL_BOUNDS_S)
     assert row.fans_out
+    assert [row.query for row in rank([HEAVY, KEYED], by="fan-out", keys={"orders": "customer"}, bounds=CALL_BOUNDS_S)] == [HEAVY]
     assert "asks every shard" in words(row)[0]

@@ -43,12 +43,13 @@ ORDERS: Mapping[str, Callable[[Slow], float]] = {
     "p99": lambda row: row.p99_s,
     "calls": lambda row: row.query.executions,
     "n+1": lambda row: sum(use.traced for use in row.loops),
+    "fan-out": lambda row: row.query.total_s,
 }
 
 
 def rank(uses: Iterable[QueryUse], *, by: str, keys: Mapping[str, str], bounds: tuple[float, ...]) -> list[Slow]:
-    """The worst first. by: one of `ORDERS`; with `n+1` only those that repeat. keys: module -> column that its rows are divided
-    by, of the modules that declare one. bounds: of the buckets, in seconds."""
+    """The worst first. by: one of `ORDERS`; `n+1` and `fan-out` are of those alone. keys: module -> column that its rows are
+    divided by, of the modules that declare one. bounds: of the buckets, in seconds."""
     of_query: dict[tuple[str, str], list[QueryUse]] = {}
     for use in uses:
         of_query.setdefault((use.module, use.fingerprint), []).append(use)
@@ -65,7 +66,8 @@ def rank(uses: Iterable[QueryUse], *, by: str, keys: Mapping[str, str], bounds: 
         )
         for name, query in by_query(use for found in of_query.values() for use in found).items()
     ]
-    rows = [row for row in rows if row.loops] if by == "n+1" else rows
+    if by in ("n+1", "fan-out"):
+        rows = [row for row in rows if (row.loops if by == "n+1" else row.fans_out)]
     return sorted(rows, key=ORDERS[by], reverse=True)
 
 
@@ -77,13 +79,19 @@ def fans_out(query: QueryUse, key: str) -> bool:
     return not any(key in want.equal for want in reading.wants) and not any(key in given for _, given in reading.inserted)
 
 
+def _loop(use: QueryUse) -> str:
+    """Whose loop it is: the call's own, or that of a module which makes the call for each of many."""
+    call = use.call or "code outside of calls"
+    often = f"{per_request(use):.0f} times in a request, {use.most} at most"
+    if use.within * 2 >= use.repeating:
+        return f"N+1: {call} runs it {often}; ask once for all of them: WHERE ... = ANY($1)"
+    caller = max(use.callers, key=lambda name: use.callers[name])
+    return f"N+1: {caller or 'code outside of modules'} makes the call {call} {often}; a call that takes all of them asks once"
+
+
 def words(row: Slow) -> list[str]:
     """What is wrong with it, a sentence each."""
-    found = [
-        f"N+1: {use.call or 'code outside of calls'} runs it {per_request(use):.0f} times in a request, {use.most} at most; "
-        "ask once for all of them: WHERE ... = ANY($1)"
-        for use in row.loops
-    ]
+    found = [_loop(use) for use in row.loops]
     if row.fans_out:
         found.append("fans out: it does not compare the key with a value, so it asks every shard")
     if row.query.errors:

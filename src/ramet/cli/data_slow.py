@@ -23,7 +23,8 @@ from ramet.operate import asked
 @click.option("--json", "json_", is_flag=True, help="One JSON object, with every call that runs a query.")
 def slow(by: str, module: str | None, limit: int, json_: bool) -> None:
     """The queries that cost the most since the instances started, by what they cost in all, their slowest hundredth, or how often
-    they run; `n+1` lists those that a loop runs, with the call whose loop it is. Asks what runs in this folder.
+    they run; `n+1` lists those that a loop runs, with the call whose loop it is, `fan-out` those that do not say their module's
+    key. Asks what runs in this folder.
 
     \b
     ramet data slow
@@ -44,9 +45,12 @@ def slow(by: str, module: str | None, limit: int, json_: bool) -> None:
     _print_foot(found, rows, limit)
 
 
+_NONE = {"n+1": "no query repeats within a request", "fan-out": "every query says its key"}
+
+
 def _print(rows: list[Slow], limit: int, by: str) -> None:
     if not rows:
-        click.echo("no query repeats within a request" if by == "n+1" else "no query ran yet", err=True)
+        click.echo(_NONE.get(by, "no query ran yet"), err=True)
         return
     width = shutil.get_terminal_size((110, 20)).columns
     click.echo(f"{'':10}  {'share':>5}  {'total':>8}  {'runs':>7}  {'mean':>8}  {'p99':>8}  {'rows':>6}  module")
@@ -103,6 +107,7 @@ def _plain(row: Slow) -> dict[str, object]:
                 "per_request": slowness.per_request(use),
                 "most_in_a_request": use.most,
                 "n_plus_1": slowness.is_loop(use),
+                "callers": use.callers,
             }
             for use in row.uses
         ],

@@ -19,7 +19,8 @@ class QueryUse(msgspec.Struct, frozen=True, kw_only=True):
 
     text: for a person, without its literals. call: qualified name of the call or endpoint that was running, empty outside of
     them. rows: returned or changed. buckets: of durations, by `observe.names.CALL_BOUNDS_S`. traces: requests in which it ran;
-    traced: its executions in them; most: in one of them; repeating: requests with `REPEATED` or more.
+    traced: its executions in them; most: in one of them; repeating: requests with `REPEATED` or more. Of these, within: those
+    where one run of the call repeats it; callers: module -> those where it makes the call again and again.
     """
 
     fingerprint: str
@@ -35,6 +36,8 @@ class QueryUse(msgspec.Struct, frozen=True, kw_only=True):
     traced: int
     most: int
     repeating: int
+    within: int
+    callers: dict[str, int]
     worst: Sample
 
     @property
@@ -99,6 +102,8 @@ def _sum(one: QueryUse, other: QueryUse) -> QueryUse:
         traced=one.traced + other.traced,
         most=max(one.most, other.most),
         repeating=one.repeating + other.repeating,
+        within=one.within + other.within,
+        callers={name: one.callers.get(name, 0) + other.callers.get(name, 0) for name in one.callers | other.callers},
         worst=_better(one.worst, other.worst),
     )
 

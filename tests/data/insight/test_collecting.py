@@ -77,7 +77,24 @@ def test_a_query_that_repeats_within_a_request_is_told_apart_from_one_that_is_as
             uses = pool_of(db).queries.tell()
             planted, innocent = of(uses, BY_ID, "shop.page"), of(uses, BY_ID, "shop.one")
             assert (planted.executions, planted.traces, planted.most, planted.repeating) == (40, 4, 10, 4)
+            assert (planted.within, planted.callers) == (4, {})
             assert (innocent.executions, innocent.traces, innocent.most, innocent.repeating) == (40, 40, 1, 0)
+
+    asyncio.run(main())
+
+
+def test_a_loop_around_a_call_is_the_callers(server: Server) -> None:
+    """Each run of the call asks once; the request asks ten times, because `front` makes the call ten times."""
+
+    async def main() -> None:
+        async with server.database(TABLE) as db:
+            trace = new_trace_id()
+            for _ in range(10):
+                face = Face("shop", frozenset(), "shop.get")
+                current.set(Context(trace_id=trace, span_id=new_span_id(), face=face, caller="front"))
+                await db.read().fetchval(BY_ID, 1)
+            use = of(pool_of(db).queries.tell(), BY_ID, "shop.get")
+            assert (use.traces, use.most, use.repeating, use.within, use.callers) == (1, 10, 1, 0, {"front": 1})
 
     asyncio.run(main())
 

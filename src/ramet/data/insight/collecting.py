@@ -1,7 +1,7 @@
 """Counting statements where they run: of each query and each call that runs it how often, how long, how many rows, the slowest
 one with its parameters, and how often it ran within one request.
 
-`Watched.add` is on the way of every statement; it costs 0.5 us. So nothing is sorted or hashed there but the request's id: a
+`Watched.add` is on the way of every statement; it costs 0.6 us. So nothing is sorted or hashed there but the request's id: a
 query repeats within a request if it is found again among the last requests, which are counted in `_Use.seen` until there are
 `MAX_OPEN` of them. One that goes on for longer than that counts as two.
 """
@@ -27,27 +27,44 @@ class _Use:
     """One query as one call runs it."""
 
     __slots__ = (
-        "buckets", "errors", "most", "repeating", "rows", "seen", "total_s", "traced", "traces", "worst_args", "worst_s",
-        "worst_text",
+        "buckets", "callers", "errors", "most", "repeating", "rows", "seen", "total_s", "traced", "traces", "within",
+        "worst_args", "worst_s", "worst_text",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.buckets = [0] * (len(BOUNDS_S) + 1)
-        self.errors = self.rows = self.traces = self.traced = self.most = self.repeating = 0
+        self.errors = self.rows = self.traces = self.traced = self.most = self.repeating = self.within = 0
         self.total_s = 0.0
         self.worst_s = -1.0
         self.worst_text = ""
         self.worst_args: list[str | None] | None = None
-        self.seen: dict[bytes, int] = {}
+        self.seen: dict[bytes, _Request] = {}
+        self.callers: dict[str, int] = {}
 
     def fold(self) -> None:
         """Count the requests seen so far as ended."""
-        times = self.seen.values()
-        self.traces += len(times)
-        self.traced += sum(times)
-        self.most = max(self.most, *times, 0)
-        self.repeating += sum(each >= REPEATED for each in times)
+        for request in self.seen.values():
+            self.traces += 1
+            self.traced += request.times
+            self.most = max(self.most, request.times)
+            if request.times >= REPEATED:
+                self.repeating += 1
+                if request.within * 2 >= request.times:
+                    self.within += 1
+                else:
+                    self.callers[request.caller] = self.callers.get(request.caller, 0) + 1
         self.seen.clear()
+
+
+class _Request:
+    """times: that the query ran in it; within: in its first run of the call, which caller has made."""
+
+    __slots__ = ("caller", "span_id", "times", "within")
+
+    def __init__(self, context: Context) -> None:
+        self.times = self.within = 1
+        self.span_id = context.span_id
+        self.caller = context.caller
 
 
 class _Query:
@@ -82,10 +99,15 @@ class Watched:
             self._keep(use, duration_s, args)
         trace_id = context.trace_id
         if trace_id:
-            seen = use.seen
-            seen[trace_id] = seen.get(trace_id, 0) + 1
-            if len(seen) > MAX_OPEN:
+            request = use.seen.get(trace_id)
+            if request is not None:
+                request.times += 1
+                if request.span_id == context.span_id:
+                    request.within += 1
+                return
+            if len(use.seen) >= MAX_OPEN:
                 use.fold()
+            use.seen[trace_id] = _Request(context)
 
     def fail(self, context: Context, duration_s: float, args: Sequence[Any]) -> None:
         """It was refused, or stopped at its deadline: its time counts like any."""
@@ -143,6 +165,8 @@ class QueryLog:
                         traced=use.traced,
                         most=use.most,
                         repeating=use.repeating,
+                        within=use.within,
+                        callers=dict(use.callers),
                         worst=Sample(use.worst_s, use.worst_text if is_whole else "", use.worst_args),
                     )
                 )
