@@ -63,10 +63,17 @@ monotonic = time.monotonic
 
 
 class Prefix(NamedTuple):
+    """text: as a script, for where it is sent by itself."""
+
     text: str
     message: bytes
     is_transaction: bool
     writes: bool
+
+    def then(self, text: str) -> "Prefix":
+        """With one more statement after it."""
+        more = prefix(text, is_transaction=False, writes=False)
+        return self._replace(text=f"{self.text}; {text}", message=self.message + more.message)
 
 
 def prefix(text: str, *, is_transaction: bool, writes: bool) -> Prefix:
@@ -78,6 +85,11 @@ def prefix(text: str, *, is_transaction: bool, writes: bool) -> Prefix:
         kind + (len(body) + 4).to_bytes(4, "big") + body for kind, body in ((b"P", parse), (b"B", bind), (b"E", execute))
     )
     return Prefix(text, message, is_transaction, writes)
+
+
+_COMMIT = prefix("COMMIT", is_transaction=False, writes=False)
+POSITION = "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint"
+"""Where the log of a primary is, in bytes. Source: PostgreSQL 18, 9.28.3."""
 
 
 class Known(NamedTuple):
@@ -124,7 +136,8 @@ class Statement:
 
 
 class Connection:
-    """driver: asyncpg's own. prefix: sent with the next statement. may_have_run: what is said of a failure now.
+    """driver: asyncpg's own. prefix: sent with the next statement. may_have_run: what is said of a failure now. has_failed: a
+    statement of the block has.
 
     context, series, used_at: of the last statement, for those who ask who holds it. held_since: begin of the block, 0 without
     one. Times are monotonic seconds.
@@ -132,8 +145,8 @@ class Connection:
 
     __slots__ = (
         "_alarm", "_begins", "_bind_execute", "_commits", "_current_task", "_finish", "_pid", "_prepared", "_prepares",
-        "_query", "_rollbacks", "_texts", "_write", "cancelling", "context", "deadline", "driver", "flaws", "held_since",
-        "may_have_run", "opened_at", "prefix", "series", "task", "used_at",
+        "_query", "_rollbacks", "_texts", "_write", "cancelling", "context", "deadline", "driver", "flaws", "has_failed",
+        "held_since", "may_have_run", "opened_at", "prefix", "series", "task", "used_at",
     )  # fmt: skip
 
     def __init__(self, opened: Driver, alarm: Alarm, texts: Texts, finish: Callable[..., None]) -> None:
@@ -157,6 +170,7 @@ class Connection:
         self.series: Series | None = None
         self.prefix: Prefix | None = None
         self.may_have_run = False
+        self.has_failed = False
         self.flaws = 0
         self.opened_at = self.used_at = monotonic()
         self.held_since = 0.0
@@ -177,6 +191,7 @@ class Connection:
         self.prefix = None
         self.held_since = 0.0
         self.may_have_run = False
+        self.has_failed = False
         if self.driver.is_in_transaction():
             self.flaws |= IN_TRANSACTION
 
@@ -276,6 +291,7 @@ class Connection:
 
     def _failed(self, error: BaseException, *, has_prefix: bool) -> BaseException:
         task, self.task = self.task, None
+        self.has_failed = True
         summary = self.series.labels["summary"] if self.series else ""
         if isinstance(error, asyncio.CancelledError):
             self.flaws |= INTERRUPTED
@@ -330,6 +346,16 @@ class Connection:
         """COMMIT, for `check_committed`. Only if the block has begun."""
         self.may_have_run = True
         return self.run(self._commits, self._query("COMMIT", None))
+
+    async def commit_at(self) -> int:
+        """COMMIT, and where the log of the server is after it, in one round trip. Raises what `check_committed` raises."""
+        if self.has_failed:  # only the answer to COMMIT itself tells whether it was one
+            self.check_committed(await self.commit())
+            return (await self.rows(POSITION, (), 1))[0][0]
+        known = await self.learned(POSITION)
+        self.may_have_run = True
+        self.prefix = _COMMIT
+        return (await self.run(self._commits, self._bind_execute(known.state, (), "", 1, False, None)))[0][0]
 
     @staticmethod
     def check_committed(tag: str) -> None:

@@ -27,6 +27,7 @@ from typing import Any
 from ramet.data import driver, errors, refusals
 from ramet.data.address import Address
 from ramet.data.claims import Fenced, current_claim
+from ramet.data.database import Database
 from ramet.data.queries import Opened
 from ramet.data.reads import Read
 from ramet.data.transactions import Transaction
@@ -82,14 +83,20 @@ class Fence:
     last.
     """
 
-    def __init__(self, opened: Opened, module: str, instance: str, *, longest_s: float) -> None:
-        self._opened = opened
+    def __init__(self, database: Database, module: str, instance: str, *, longest_s: float) -> None:
+        self._database = database
         self._module = module
         self._instance = instance
         self._idle_ms = str(round((longest_s + GRACE_S) * 1000))
         self._session: Any = None
+        self._pool: Any = None
         self._held: set[str] = set()
         self._turn = asyncio.Lock()
+
+    @property
+    def _opened(self) -> Opened:
+        """Its home is where the owner's row is. Read at the primary: a replica may not know the owner yet."""
+        return self._database.opened._replace(reader=None)
 
     def __repr__(self) -> str:
         return f"<Fence of {self._module} in {self._instance}: {', '.join(sorted(self._held)) or 'no'} runs>"
@@ -151,7 +158,7 @@ class Fence:
         async with self._turn:
             if self._session is None:
                 with _soon():
-                    pool = self._opened.pool
+                    self._pool = pool = self._opened.pool
                     self._session = pool.take() or await pool.wait_connection()
             row = await self._ask(_LOCK, self._key(schedule), self._idle_ms)
             if row[0]:
@@ -175,7 +182,7 @@ class Fence:
         """The pool resets it, or closes it; either way its locks end."""
         session, self._session = self._session, None
         session.left()
-        self._opened.pool.give(session)
+        self._pool.give(session)
 
     async def _write(self, query: str, *args: Any) -> Any:
         return await Transaction(self._opened, self._opened.begin_write[None]).fetchval(query, *args)

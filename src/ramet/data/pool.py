@@ -82,7 +82,8 @@ def flaws_of_age(*, now: float, opened_at: float, used_at: float, spread: float,
 
 
 class Pool:
-    """queries: where its statements are counted. open_connection: how to get one; tests put their own."""
+    """queries: where its statements are counted. tracked: the name under which writers note positions, see `replicas`.
+    open_connection: how to get one; tests put their own."""
 
     def __init__(
         self,
@@ -92,6 +93,7 @@ class Pool:
         limits: Limits | None = None,
         recorder: Recorder | None = None,
         queries: QueryLog | None = None,
+        tracked: str = "",
         open_connection: Callable[[], Coroutine[Any, Any, driver.Driver]] | None = None,
     ) -> None:
         self.address = address
@@ -99,6 +101,8 @@ class Pool:
         self.limits = limits or Limits()
         self.recorder = recorder or Recorder()
         self.all: set[Connection] = set()
+        self.reroutes = False
+        self.tracked = tracked
         self.queries = queries or QueryLog(module)
         self.texts = Texts(self.recorder, module, self.queries)
         self.current_task: Callable[[], asyncio.Task[Any] | None] = asyncio.current_task
@@ -132,12 +136,13 @@ class Pool:
             **self._counts,
         }
 
-    async def open(self) -> None:
-        """Connect the minimum. Raises DatabaseUnavailable or InsufficientPrivilege; then nothing is left open."""
+    async def open(self, *, is_required: bool = True) -> None:
+        """Connect the minimum. Raises DatabaseUnavailable or InsufficientPrivilege; then nothing is left open. Where it is not
+        required, as a replica is not, it connects when somebody asks."""
         self._is_open = True
         self.current_task = task_reader()
         try:
-            for _ in range(self.limits.min_connections):
+            for _ in range(self.limits.min_connections if is_required else 0):
                 self._idle.append(await self._new())
         except BaseException:
             await self.close(drain_s=0)

@@ -2,6 +2,7 @@
 
     [app]                           name, modules (import paths of packages), version, inseparable (groups of modules)
     [engines]                       postgres = "embedded" | "path" | a postgresql:// URL
+    [servers]                       NAME = "postgresql://...": of one's own, for shards
     [http]                          prefix = "/api", problems = "conduit.http:render", cors = ["*"]
     [settings]                      any field of ramet.settings.Settings
     [objectives.NAME]               route, latency, target
@@ -87,6 +88,8 @@ class Application:
     boundaries: Boundaries = Boundaries()
     gates: Policy = field(default_factory=lambda: Policy(bake_s=reading.CANARY_BAKE_S))
     """bake_s: of a canary, at each weight."""
+    servers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Database servers of the user's own for shards: name -> URL."""
     inseparable: tuple[tuple[str, ...], ...] = ()
     """Groups of modules that share state in memory or a database role, and must stay in one service."""
 
@@ -118,6 +121,7 @@ def parse(text: str, *, file: str = "ramet.toml") -> Application:
     engines = root.table("engines")
     postgres = _postgres(engines)
     engines.done()
+    servers = _servers(root.table("servers"))
     http = root.table("http")
     prefix = _prefix(http)
     problems = http.text("problems")
@@ -151,6 +155,7 @@ def parse(text: str, *, file: str = "ramet.toml") -> Application:
         root.lines,
         boundaries,
         gates,
+        servers,
         inseparable,
     )
 
@@ -197,6 +202,17 @@ def _postgres(engines: Reader) -> str:
             "postgres", f"{source!r} is no PostgreSQL", hint='"embedded", "path" (one on the PATH) or a postgresql:// URL'
         )
     return source
+
+
+def _servers(table: Reader) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in table.values:
+        url = table.text(name)
+        if not url.startswith(("postgresql://", "postgres://")):
+            table.fault(name, f"{url!r} is not the URL of a PostgreSQL", hint='"postgresql://admin:password@host:5432/database"')
+        found[name] = url
+    table.done()
+    return found
 
 
 def _objective(name: str, table: Reader) -> Objective:

@@ -13,6 +13,7 @@ from ramet.data.revisions import Revision
 from ramet.engines.errors import EngineBusy
 from ramet.engines.passwords import Passwords
 from ramet.engines.postgres import Postgres
+from ramet.engines.postgres_binaries import Source
 from ramet.engines.postgres_remote import RemotePostgres
 from ramet.engines.postgres_settings import PostgresSettings
 from ramet.engines.supervision import Change
@@ -45,11 +46,11 @@ class DatabaseServer:
     async def start(self) -> None:
         """Raises an EngineError."""
         source = self._application.postgres
-        if source in {"embedded", "path"}:
+        if self.is_embedded:
             server = Postgres(
                 self._folder,
                 settings=PostgresSettings(max_connections=MAX_CONNECTIONS),
-                source="wheel" if source == "embedded" else "path",
+                source=self.source,
                 on_change=self._on_change,
             )
             await server.start()
@@ -121,6 +122,15 @@ class DatabaseServer:
         return found
 
     @property
+    def is_embedded(self) -> bool:
+        """Whether it is ours to start."""
+        return self._application.postgres in {"embedded", "path"}
+
+    @property
+    def source(self) -> Source:
+        return "wheel" if self._application.postgres == "embedded" else "path"
+
+    @property
     def admin(self) -> Address:
         """As the superuser, or whom the URL names: for the control schema."""
         assert self._server is not None, "start comes first"
@@ -129,7 +139,7 @@ class DatabaseServer:
     @property
     def max_connections(self) -> int | None:
         """That instances may have together; None for a server that is not ours."""
-        if self._application.postgres not in {"embedded", "path"}:
+        if not self.is_embedded:
             return None
         return budget.Server(name="the embedded PostgreSQL", max_connections=MAX_CONNECTIONS).available
 
@@ -148,7 +158,7 @@ class DatabaseServer:
             for module in self._modules
             if module.name in service.modules
         ]
-        if self._application.postgres in {"embedded", "path"}:
+        if self.is_embedded:
             budget.check(budget.Server(name="the embedded PostgreSQL", max_connections=MAX_CONNECTIONS), demands)
 
     def address(self, module: str) -> Address:

@@ -17,6 +17,7 @@ from ramet.errors import Unavailable
 from ramet.model.control import Status
 from ramet.model.launch import Launch
 from ramet.model.routing import Address, RoutingTable
+from ramet.model.sharding import whole
 from ramet.model.topology import Application
 from ramet.module import Module
 from ramet.observe.record import Recorder
@@ -125,7 +126,7 @@ async def _together(
         instance=OUTSIDE,
         modules=list(modules),
         state=str(folder.root),
-        databases=dict(urls),
+        databases={module: whole(url) for module, url in urls.items()},
     )
     recorder = Recorder(service=OUTSIDE, version=application.version, instance=OUTSIDE, ring_records=settings.ring_records)
     databases = Databases(modules.values(), application.modules, launch, recorder)

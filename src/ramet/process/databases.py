@@ -2,18 +2,21 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 
 from ramet.calls.ledger import Ledger
 from ramet.data import migrations, revisions
 from ramet.data.address import Address
 from ramet.data.insight.collecting import QueryLog
 from ramet.data.once import DurableLedger
-from ramet.data.opening import open_database
+from ramet.data.opening import open_placed
 from ramet.data.ownership import Fence
 from ramet.data.pool import Limits, Pool
+from ramet.data.shards import Shards
 from ramet.errors import ConfigError
 from ramet.model.insight import QueryUse
 from ramet.model.launch import Launch
+from ramet.model.sharding import DatabaseAt, Slice
 from ramet.module import Module
 from ramet.observe import names
 from ramet.observe.record import Recorder
@@ -37,17 +40,17 @@ class Databases:
     ) -> None:
         self._packages = packages
         self._modules = [module for module in modules if module.db is not None]
-        self._urls = dict(launch.databases)
+        self._placed = dict(launch.databases)
         self._launch = launch
         self._recorder = recorder
         self._keeps_parameters = keeps_parameters
-        self._pools: dict[str, Pool] = {}
+        self._shards: dict[str, Shards] = {}
         recorder.gauge(names.DB_CONNECTIONS, self._connections)
         self.ledgers: dict[str, Ledger] = {}
         self.fences: dict[str, Fence] = {}
 
     def __repr__(self) -> str:
-        return f"<Databases: {', '.join(map(repr, self._pools.values())) or 'none'}>"
+        return f"<Databases: {', '.join(map(repr, self._shards.values())) or 'none'}>"
 
     async def open(self) -> None:
         """Raises ConfigError for a module without a URL, MigrationsPending, DatabaseUnavailable."""
@@ -55,64 +58,99 @@ class Databases:
             self._check_url(module)
         await asyncio.gather(*(self._open(module) for module in self._modules))
 
-    async def host(self, module: Module, url: str) -> None:
+    async def host(self, module: Module, placed: DatabaseAt | None) -> None:
         """Open the database of one more module, if it has one. Raises as `open`."""
-        if module.db is None or module.name in self._pools:
+        if module.db is None or module.name in self._shards:
             return
-        self._urls[module.name] = url
+        if placed is not None:
+            self._placed[module.name] = placed
         self._check_url(module)
         await self._open(module)
         self._modules.append(module)
 
     async def drop(self, module: Module) -> None:
         """Give its connections back. Nothing of the module runs here any more."""
-        pool = self._pools.pop(module.name, None)
+        shards = self._shards.pop(module.name, None)
         self.ledgers.pop(module.name, None)
         self.fences.pop(module.name, None)
-        if pool is not None and module.db is not None:
+        if shards is not None and module.db is not None:
             self._modules.remove(module)
-            await pool.close()
+            await shards.close()
             module.db.unbind()
 
     def tell_queries(self) -> tuple[list[QueryUse], int]:
         """What the databases that are open were asked since they were opened, and how many texts were too many to be counted."""
-        logs = [pool.queries for pool in self._pools.values()]
+        logs = [pool.queries for pool in self._pools()]
         return [use for log in logs for use in log.tell()], sum(log.dropped for log in logs)
+
+    async def place(self, placed: Mapping[str, DatabaseAt]) -> dict[str, int]:
+        """Take what is newer. Returns the epoch of each module's database that is open here, as it is then."""
+        known = {name: self._shards[name] for name in placed if name in self._shards}
+        epochs = await asyncio.gather(*(shards.apply(placed[name]) for name, shards in known.items()))
+        self._placed |= {name: shards.placed for name, shards in known.items()}
+        return dict(zip(known, epochs, strict=True))
+
+    async def hold(self, module: str, name: str, of: Slice, seconds: float) -> None:
+        """See `Shards.hold`; nothing happens where the module is not hosted."""
+        if (shards := self._shards.get(module)) is not None:
+            await shards.hold(name, of, seconds)
+
+    def release(self, module: str, name: str) -> None:
+        if (shards := self._shards.get(module)) is not None:
+            shards.release(name)
 
     @property
     def waiting(self) -> int:
         """Work that waits for a connection."""
-        return sum(pool.statistics()["waiting"] for pool in self._pools.values())
+        return sum(pool.statistics()["waiting"] for pool in self._pools())
+
+    def _pools(self) -> Iterator[Pool]:
+        for shards in self._shards.values():
+            yield from shards.pools
 
     def _check_url(self, module: Module) -> None:
-        if not self._urls.get(module.name):
+        if module.name not in self._placed:
             raise ConfigError(f"module `{module.name}` has a database, and this instance was told no URL for it")
 
     async def _open(self, module: Module) -> None:
         assert module.db is not None
-        address = address_of(module.name, self._urls[module.name], application_name=self._launch.instance)
+        placed = self._placed[module.name]
         folder = revisions.folder_of(self._packages[module.name])
         if folder.is_dir():
-            await migrations.verify(module.name, folder, address)
-        limits = Limits(max_connections=self._launch.pool_size)
-        queries = QueryLog(module.name, keeps_parameters=self._keeps_parameters)
-        self._pools[module.name] = await open_database(
-            module.db, address, limits=limits, recorder=self._recorder, queries=queries
-        )
+            for at in placed.shards:
+                await migrations.verify(module.name, folder, self._address(module.name, at.url))
+        make = partial(self._make_pool, module.name)
+        self._shards[module.name] = await open_placed(module.db, placed, make=make)
         outcomes = CallOutcomes({call.contract.qualified: call for call in module.calls.values()})
-        self.ledgers[module.name] = DurableLedger(module.db.opened, outcomes)
+        self.ledgers[module.name] = DurableLedger(module.db, outcomes)
         if module.schedules:
             longest_s = max(each.deadline_s for each in module.schedules.values())
-            self.fences[module.name] = Fence(module.db.opened, module.name, self._launch.instance, longest_s=longest_s)
+            self.fences[module.name] = Fence(module.db, module.name, self._launch.instance, longest_s=longest_s)
+
+    def _make_pool(self, module: str, url: str, tracked: str) -> Pool:
+        return Pool(
+            self._address(module, url),
+            module=module,
+            limits=Limits(max_connections=self._launch.pool_size),
+            recorder=self._recorder,
+            queries=QueryLog(module, keeps_parameters=self._keeps_parameters),
+            tracked=tracked,
+        )
+
+    def _address(self, module: str, url: str) -> Address:
+        return address_of(module, url, application_name=self._launch.instance)
 
     def _connections(self) -> Iterator[tuple[dict[str, str], float]]:
-        for pool in self._pools.values():
+        counts: dict[tuple[str, str], int] = {}
+        for pool in self._pools():
             for state, count in pool.statistics().items():
                 if state in _STATES:
-                    yield {"module": pool.module, "state": state}, float(count)
+                    counts[pool.module, state] = counts.get((pool.module, state), 0) + count
+        for (module, state), count in counts.items():
+            yield {"module": module, "state": state}, float(count)
 
     async def close(self) -> None:
-        await asyncio.gather(*(pool.close() for pool in self._pools.values()))
+        await asyncio.gather(*(shards.close() for shards in self._shards.values()))
         for module in self._modules:
             if module.db is not None:
                 module.db.unbind()
