@@ -76,7 +76,7 @@ def _check(query: QueryUse, *, analyze: bool) -> None:
 async def _ask(here: Current, query: QueryUse, *, analyze: bool) -> tuple[Explained, ServerSide | None]:
     """With what the server has measured of it; None where it measures nothing."""
     async with attached(here.application, here.modules.values(), here.folder) as server:
-        address = server.address(query.module)
+        address = asked.address_of(here.folder, server, query.module, query.worst.shard)
         measured = (await server_side(address)).get(query.fingerprint)
         return await ask(address, query.worst, analyze=analyze), measured
 

@@ -7,11 +7,12 @@ import msgspec
 
 class Sample(msgspec.Struct, frozen=True):
     """The slowest execution. text: with its `$1`, as it was sent. parameters: as PostgreSQL reads them, None for NULL; None for
-    all where they were not kept."""
+    all where they were not kept. shard: where it ran."""
 
     duration_s: float
     text: str
     parameters: list[str | None] | None
+    shard: int = 0
 
 
 class QueryUse(msgspec.Struct, frozen=True, kw_only=True):

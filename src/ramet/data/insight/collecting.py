@@ -167,7 +167,7 @@ class QueryLog:
                         repeating=use.repeating,
                         within=use.within,
                         callers=dict(use.callers),
-                        worst=Sample(use.worst_s, use.worst_text if is_whole else "", use.worst_args),
+                        worst=Sample(use.worst_s, use.worst_text if is_whole else "", use.worst_args, self.shard),
                     )
                 )
         return found
