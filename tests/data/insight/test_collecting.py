@@ -3,19 +3,23 @@
 import asyncio
 import datetime
 import decimal
+import enum
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ramet.data import errors
 from ramet.data.insight import literals
 from ramet.data.insight.collecting import MAX_OPEN, MAX_QUERIES, QueryLog
 from ramet.data.insight.fingerprint import fingerprint
-from ramet.model.insight import QueryUse, merged, quantile_s
+from ramet.model.insight import Queries, QueryUse, merged, quantile_s
 from ramet.observe import names
 from ramet.observe.record import new_span_id, new_trace_id
+from ramet.wire import values
 from ramet.wire.context import Context, Face, current
 from tests.data.support import Server, pool_of, within
 
@@ -172,8 +176,6 @@ def test_what_instances_counted_adds_up() -> None:
             watched.add(Context(trace_id=b"t"), duration_s, (number,), [1])
         return log.tell()
 
-    from ramet.model.insight import Queries
-
     both = merged([Queries(2.0, counted(0.1)), Queries(1.0, counted(0.3))], {"web-3": "no answer"})
     (use,) = both.uses
     assert (both.started, both.unreachable) == (1.0, {"web-3": "no answer"})
@@ -204,6 +206,45 @@ def test_a_parameter_as_text_is_what_was_sent(kind: str, value: Any, server: Ser
             assert as_text == await connection.fetchval(f"SELECT $1::{kind}", value)
 
     asyncio.run(main())
+
+
+class Color(enum.StrEnum):
+    RED = "red"
+
+
+class Size(enum.IntEnum):
+    LARGE = 3
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters())
+    | st.binary()
+    | st.dates()
+    | st.uuids()
+    | st.sampled_from([Color.RED, Size.LARGE, object()]),
+    lambda inner: st.lists(inner) | st.tuples(inner),
+    max_leaves=8,
+)
+
+
+@given(st.text(st.characters()), st.lists(ANYTHING))
+def test_whatever_was_asked_crosses_to_whoever_asks(text: str, args: list[Any]) -> None:
+    """One statement that cannot would hide all the others. What is refused by the server is counted, too."""
+    log = QueryLog("m")
+    watched = log.of(text)
+    assert watched is not None
+    watched.fail(Context(), 0.1, args)
+    (use,) = values.decode_json_as(values.encode_json(log.tell()), list[QueryUse])
+    assert values.ENCODER.encode(log.tell())
+    assert use.errors == 1
+
+
+def test_a_subclass_counts_as_what_it_is_made_of() -> None:
+    assert literals.as_texts([Color.RED, Size.LARGE, [Color.RED]]) == ["red", "3", '{"red"}']
 
 
 def test_what_cannot_be_text_or_is_too_long_is_not_kept() -> None:

@@ -135,6 +135,7 @@ class QueryLog:
 
     def of(self, text: str) -> Watched | None:
         """None where it is one too many. Reads the text: for once per text, not per statement."""
+        text = text.encode(errors="replace").decode()  # what is no character would not cross to whoever asks
         name = fingerprint.fingerprint(text)
         query = self._queries.get(name)
         if query is None:

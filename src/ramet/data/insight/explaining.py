@@ -45,7 +45,9 @@ async def reading(address: Address, *, timeout_s: float = TIMEOUT_S) -> AsyncGen
     try:
         connection = await driver.connect(address.dsn, timeout_s=10.0, server_settings=address.session_settings())
     except (OSError, TimeoutError, driver.PostgresError, driver.InterfaceError) as error:
-        raise errors.DatabaseUnavailable(f"cannot connect to {address}: {error or 'no answer'}") from error
+        raise errors.DatabaseUnavailable(
+            f"cannot connect to {address}: {error or 'no answer'}", hint="ramet migrate up makes a module's role and schema"
+        ) from error
     try:
         await connection.execute(f"BEGIN READ ONLY; SET LOCAL statement_timeout = {round(timeout_s * 1000)}")
         yield connection

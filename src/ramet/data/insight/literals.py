@@ -1,16 +1,22 @@
 """Parameters of a statement as the text that PostgreSQL reads them from: what crosses to whoever explains the query. Pure.
 
+Subclasses, such as members of a StrEnum, count as what they are made of.
+
 `EXECUTE query('...', '...')` takes them as literals of no type, so the server reads each as the type that the statement wants.
 """
 
 import datetime
 import decimal
+import re
 import uuid
 from collections.abc import Sequence
 from typing import Any
 
 MAX_CHARACTERS = 4096
 """Of all parameters of one statement together. More is data, and not worth keeping for a plan."""
+
+_HALF = re.compile("[\ud800-\udfff]")
+"""Half of a surrogate pair, which is no character and has no bytes."""
 
 
 class _Unfit(Exception):
@@ -38,15 +44,15 @@ def _text(value: Any) -> str | None:
         case bool():
             return "true" if value else "false"
         case str():
-            if len(value) > MAX_CHARACTERS or "\0" in value:
+            if len(value) > MAX_CHARACTERS or "\0" in value or _HALF.search(value):
                 raise _Unfit
-            return value
+            return str.__str__(value)
         case float():
-            return repr(value)  # the server reads nan and inf as Python writes them
-        case int() | uuid.UUID() | decimal.Decimal():
+            return float.__repr__(value)  # the server reads nan and inf as Python writes them
+        case int():
+            return int.__repr__(value)
+        case uuid.UUID() | decimal.Decimal() | datetime.date() | datetime.time():  # a datetime is a date
             return str(value)
-        case datetime.datetime() | datetime.date() | datetime.time():
-            return value.isoformat()
         case datetime.timedelta():
             return f"{value.days} days {value.seconds} seconds {value.microseconds} microseconds"
         case bytes() | bytearray():
