@@ -250,6 +250,7 @@ def test_a_subclass_counts_as_what_it_is_made_of() -> None:
 def test_what_cannot_be_text_or_is_too_long_is_not_kept() -> None:
     """For all parameters of the statement, since a plan needs all of them."""
     assert literals.as_texts([1, object()]) is None
+    assert literals.as_texts([(1, "a row")]) is None
     assert literals.as_texts(["x" * 5000]) is None
     assert literals.as_texts([list(range(5000))]) is None
     assert literals.as_texts([b"x" * 3000]) is None

@@ -27,7 +27,7 @@ def as_texts(args: Sequence[Any]) -> list[str | None] | None:
     """One text for each parameter, None for NULL; None for all where one is too long or of a type that has no known text."""
     try:
         found = [_text(value) for value in args]
-    except _Unfit:
+    except (_Unfit, RecursionError):
         return None
     return found if sum(len(text) for text in found if text) <= MAX_CHARACTERS else None
 
@@ -59,7 +59,7 @@ def _text(value: Any) -> str | None:
             if len(value) * 2 > MAX_CHARACTERS:
                 raise _Unfit
             return "\\x" + bytes(value).hex()
-        case list() | tuple():
+        case list():  # a tuple may be a row as well, which is written in another way
             return _array(value)  # pyright: ignore[reportUnknownArgumentType]  (its items are looked at one by one)
         case _:
             raise _Unfit
@@ -72,7 +72,7 @@ def _array(values: Sequence[Any]) -> str:
 
 
 def _item(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, list):
         return _array(value)  # pyright: ignore[reportUnknownArgumentType]
     text = _text(value)
     if text is None:
