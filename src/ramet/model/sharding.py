@@ -188,6 +188,17 @@ def holds(of: Slice, key: AnyKey, key_type: str) -> bool:
             return (lo is None or lo <= at) and (hi is None or at < hi)
 
 
+def may_meet(one: Slice, other: Slice) -> bool:
+    """Whether two slices may have a key in common."""
+    match one, other:
+        case Buckets(), Buckets():
+            return one.lo <= other.hi and other.lo <= one.hi
+        case Key(), Key():
+            return one.key == other.key
+        case _:
+            return True
+
+
 def overlaps(one: Slice, other: Between, key_type: str) -> bool:
     """Whether a slice has keys of a range. Buckets have some of every range."""
     if not isinstance(one, Between):
@@ -277,33 +288,23 @@ def problems(shard_map: ShardMap, shards: Iterable[int]) -> list[str]:
 
 
 def moves_for(shard_map: ShardMap, weights: Sequence[float], shards: Sequence[int]) -> list[tuple[Buckets, int, int]]:
-    """The fewest moves (slice, from, to) after which each of these shards has about the same weight. weights: of each bucket.
+    """Few moves (slice, from, to) after which each of these shards has about the same weight. weights: of each bucket.
 
-    Greedy: from the heaviest shard to the lightest, in runs of neighbouring buckets cut from the end of its spans, until none is
-    more than one bucket over its share.
+    Greedy: from the shard that has the most too much to the one that lacks the most, one run of neighbouring buckets from the end
+    of what the giver has, until either is within half a bucket of its share. Shards that are not among these give all.
     """
     owner = _owners(shard_map)
-    total = sum(weights) or float(BUCKETS)
-    weight = [each if sum(weights) else 1.0 for each in weights]
-    share = total / len(shards)
+    share = sum(weights) / len(shards)
     load = dict.fromkeys({*owner, *shards}, 0.0)
     for bucket, shard in enumerate(owner):
-        load[shard] += weight[bucket]
+        load[shard] += weights[bucket]
     want = {shard: share if shard in shards else 0.0 for shard in load}
     new = list(owner)
-    for giver in sorted(load, key=lambda each: want[each] - load[each]):
-        for taker in sorted(shards, key=lambda each: load[each] - want[each]):
-            for bucket in range(BUCKETS - 1, -1, -1):
-                over, under = load[giver] - want[giver], want[taker] - load[taker]
-                if (
-                    new[bucket] == giver
-                    and over >= weight[bucket] / 2 + 1e-9
-                    and under >= weight[bucket] / 2 - 1e-9
-                    and under > 0
-                ):
-                    new[bucket] = taker
-                    load[giver] -= weight[bucket]
-                    load[taker] += weight[bucket]
+    for _ in range(2 * len(load)):
+        giver = max(load, key=lambda each: load[each] - want[each])
+        taker = min(shards, key=lambda each: load[each] - want[each])
+        if not _give(new, weights, load, want, giver, taker):
+            break
     moves: list[tuple[Buckets, int, int]] = []
     for bucket in range(BUCKETS):
         if new[bucket] == owner[bucket]:
@@ -314,6 +315,29 @@ def moves_for(shard_map: ShardMap, weights: Sequence[float], shards: Sequence[in
         else:
             moves.append((Buckets(bucket, bucket), owner[bucket], new[bucket]))
     return moves
+
+
+def _give(
+    new: list[int], weights: Sequence[float], load: dict[int, float], want: dict[int, float], giver: int, taker: int
+) -> bool:
+    """Whether a run was given. The last bucket of it may be half too much."""
+    given = False
+    for bucket in range(BUCKETS - 1, -1, -1):
+        if new[bucket] != giver:
+            if given:
+                break
+            continue
+        half = weights[bucket] / 2
+        is_leaving = not want[giver]
+        if giver == taker or not (is_leaving or (load[giver] - want[giver] > half and want[taker] - load[taker] > half)):
+            break
+        new[bucket] = taker
+        load[giver] -= weights[bucket]
+        load[taker] += weights[bucket]
+        given = True
+        if is_leaving and load[taker] >= want[taker] and len(load) > 2:
+            break
+    return given
 
 
 def _owners(shard_map: ShardMap) -> list[int]:
