@@ -41,7 +41,17 @@ def test_a_query_of_two_calls_is_one_row_with_both() -> None:
     rows = rank([HEAVY, OFTEN, other], by="total", keys={}, bounds=CALL_BOUNDS_S)
     assert [each.call for each in rows[0].uses] == ["orders.other", "orders.get"]
     assert rows[0].query.total_s == 8.0
+    assert rows[0].shards == {0: 12}
     assert rows[0].share == 8 / 9
+
+
+def test_a_call_on_several_shards_is_one_and_its_loop_is_told_once() -> None:
+    """How the executions are spread over the shards is told beside it."""
+    other = use(LOOP.text, executions=10, traces=2, traced=10, most=5, repeating=2, within=2, call="orders.page", shard=3)
+    (row,) = rank([LOOP, other], by="n+1", keys={}, bounds=CALL_BOUNDS_S)
+    assert [(each.call, each.executions, each.repeating) for each in row.uses] == [("orders.page", 50, 6)]
+    assert row.shards == {0: 40, 3: 10}
+    assert len(words(row)) == 1
 
 
 def test_a_loop_is_what_repeats_in_a_tenth_of_the_requests() -> None:

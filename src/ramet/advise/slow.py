@@ -4,19 +4,20 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from ramet.advise.predicates import read
-from ramet.model.insight import QueryUse, by_query, quantile_s
+from ramet.model.insight import QueryUse, by_call, by_query, quantile_s
 
 
 @dataclass(frozen=True, slots=True)
 class Slow:
-    """One query. share: of the total time of all. uses: by call, the one of the most time first. loops: calls in which it
-    repeats. fans_out: it does not say which key it is about, so with shards it asks all of them."""
+    """One query. share: of the total time of all. uses: by call, the one of the most time first. shards: executions on each.
+    loops: calls in which it repeats. fans_out: it does not say which key it is about, so with shards it asks all of them."""
 
     query: QueryUse
     share: float
     p50_s: float
     p99_s: float
     uses: tuple[QueryUse, ...]
+    shards: Mapping[int, int]
     loops: tuple[QueryUse, ...]
     fans_out: bool
 
@@ -54,21 +55,31 @@ def rank(uses: Iterable[QueryUse], *, by: str, keys: Mapping[str, str], bounds: 
     for use in uses:
         of_query.setdefault((use.module, use.fingerprint), []).append(use)
     total_s = sum(use.total_s for found in of_query.values() for use in found) or 1.0
-    rows = [
-        Slow(
-            query,
-            query.total_s / total_s,
-            quantile_s(query, 0.5, bounds),
-            quantile_s(query, 0.99, bounds),
-            tuple(sorted(of_query[name], key=lambda use: -use.total_s)),
-            tuple(use for use in of_query[name] if is_loop(use)),
-            query.module in keys and fans_out(query, keys[query.module]),
+    rows: list[Slow] = []
+    for name, query in by_query(use for found in of_query.values() for use in found).items():
+        of_calls = by_call(of_query[name])
+        rows.append(
+            Slow(
+                query,
+                query.total_s / total_s,
+                quantile_s(query, 0.5, bounds),
+                quantile_s(query, 0.99, bounds),
+                tuple(of_calls),
+                _shards(of_query[name]),
+                tuple(use for use in of_calls if is_loop(use)),
+                query.module in keys and fans_out(query, keys[query.module]),
+            )
         )
-        for name, query in by_query(use for found in of_query.values() for use in found).items()
-    ]
     if by in ("n+1", "fan-out"):
         rows = [row for row in rows if (row.loops if by == "n+1" else row.fans_out)]
     return sorted(rows, key=ORDERS[by], reverse=True)
+
+
+def _shards(uses: Iterable[QueryUse]) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for use in sorted(uses, key=lambda use: use.shard):
+        found[use.shard] = found.get(use.shard, 0) + use.executions
+    return found
 
 
 def fans_out(query: QueryUse, key: str) -> bool:

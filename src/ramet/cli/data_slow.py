@@ -65,7 +65,8 @@ def _print(rows: list[Slow], limit: int, by: str) -> None:
         click.echo(f"  {text if len(text) <= width - 2 else text[: width - 6] + ' ...'}")
         calls = ", ".join(f"{use.call or 'outside of calls'} {use.executions}" for use in row.uses[:3])
         more = f", and {len(row.uses) - 3} more" if len(row.uses) > 3 else ""
-        click.echo(click.style(f"  run by {calls}{more}", dim=True))
+        shards = "; shard " + ", ".join(f"{shard}: {runs}" for shard, runs in row.shards.items()) if len(row.shards) > 1 else ""
+        click.echo(click.style(f"  run by {calls}{more}{shards}", dim=True))
         for words in slowness.words(row):
             click.echo(f"  {click.style(words, fg='yellow')}")
 
@@ -98,10 +99,10 @@ def _plain(row: Slow) -> dict[str, object]:
         "rows": query.rows,
         "errors": query.errors,
         "fans_out": row.fans_out,
+        "shards": row.shards,
         "calls": [
             {
                 "call": use.call,
-                "shard": use.shard,
                 "executions": use.executions,
                 "total_s": use.total_s,
                 "per_request": slowness.per_request(use),

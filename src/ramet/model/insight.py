@@ -80,6 +80,14 @@ def by_query(uses: Iterable[QueryUse]) -> dict[tuple[str, str], QueryUse]:
     return found
 
 
+def by_call(uses: Iterable[QueryUse]) -> list[QueryUse]:
+    """Of one query: a sum for each call, whichever shard; that of the most time first."""
+    found: dict[str, QueryUse] = {}
+    for use in uses:
+        found[use.call] = _sum(found[use.call], use) if use.call in found else use
+    return sorted(found.values(), key=lambda use: -use.total_s)
+
+
 def quantile_s(use: QueryUse, share: float, bounds: tuple[float, ...]) -> float:
     """Duration that this share of the executions did not exceed, straight within a bucket. Never more than the slowest."""
     wanted = share * use.executions
