@@ -211,7 +211,7 @@ def reassigned(shard_map: ShardMap, of: Slice, shard: int) -> ShardMap:
     """The map when a slice is another shard's: the spans that it cuts are split. Raises ValueError where it cannot be cut."""
     spans: list[Span] = []
     for span in shard_map.spans:
-        spans += [span] if isinstance(of, Key) and not _same_key(span.of, of) else _rest(span, of)
+        spans += [span] if isinstance(of, Key) and not _same_key(span.of, of) else _rest(span, of, shard_map.key_type)
     spans.append(Span(of, shard))
     return msgspec.structs.replace(shard_map, epoch=shard_map.epoch + 1, spans=joined(spans))
 
@@ -220,7 +220,7 @@ def _same_key(one: Slice, other: Key) -> bool:
     return isinstance(one, Key) and one.key == other.key
 
 
-def _rest(span: Span, of: Slice) -> list[Span]:
+def _rest(span: Span, of: Slice, key_type: str) -> list[Span]:
     """What is left of a span without a slice."""
     match span.of, of:
         case _, Whole():
@@ -230,27 +230,31 @@ def _rest(span: Span, of: Slice) -> list[Span]:
         case Key(), _:
             return [span]
         case Whole(), Buckets():
-            return _rest(Span(ALL_BUCKETS, span.shard), of)
+            return _rest(Span(ALL_BUCKETS, span.shard), of, key_type)
         case Whole(), Between():
-            return _rest(Span(Between(None, None), span.shard), of)
+            return _rest(Span(Between(None, None), span.shard), of, key_type)
         case Buckets() as has, Buckets() as cut:
             left = [Buckets(has.lo, min(has.hi, cut.lo - 1)), Buckets(max(has.lo, cut.hi + 1), has.hi)]
             return [Span(each, span.shard) for each in left if each.lo <= each.hi]
         case Between() as has, Between() as cut:
-            found: list[Span] = []
-            if cut.lo is not None and cut.lo != has.lo:
-                found.append(Span(Between(has.lo, cut.lo), span.shard))
-            if cut.hi is not None and cut.hi != has.hi:
-                found.append(Span(Between(cut.hi, has.hi), span.shard))
-            return found
+            if not overlaps(has, cut, key_type):
+                return [span]
+            left, right = Between(has.lo, cut.lo), Between(cut.hi, has.hi)
+            found = [left] if cut.lo is not None and overlaps(has, Between(None, cut.lo), key_type) else []
+            found += [right] if cut.hi is not None and overlaps(has, Between(cut.hi, None), key_type) else []
+            return [Span(each, span.shard) for each in found]
         case has, cut:
             raise ValueError(f"{cut} cannot be cut out of {has}")
+
+
+def _order(span: Span) -> tuple[str, int, str]:
+    return type(span.of).__name__, span.of.lo if isinstance(span.of, Buckets) else 0, str(span.of)
 
 
 def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
     """Neighbours of one shard as one span, in order."""
     made: list[Span] = []
-    for span in sorted(spans, key=lambda each: (type(each.of).__name__, getattr(each.of, "lo", 0) or 0, str(each.of))):
+    for span in sorted(spans, key=_order):
         last = made[-1] if made else None
         if (
             last is not None
