@@ -73,6 +73,10 @@ class Settings:
     ring_records: int = 4096
     """Finished records of work kept in memory for inspection. About 1.5 MB when full."""
 
+    query_parameters: bool = True
+    """Keep in memory the parameters of each query's slowest execution, so that `ramet data explain` shows the plan that it had.
+    They may be personal data: off, a plan is the one for any parameters."""
+
     def __post_init__(self) -> None:
         for name, lowest in _LOWEST.items():
             if (value := getattr(self, name)) < lowest:

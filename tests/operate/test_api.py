@@ -77,7 +77,7 @@ def test_only_this_user_can_reach_it_and_nothing_is_left(tmp_path: Path) -> None
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("path", ["/system", "/plans", "/plans/1"])
+@pytest.mark.parametrize("path", ["/system", "/plans", "/plans/1", "/queries"])
 @pytest.mark.parametrize("token", ["", "Bearer", "Bearer x", "x", "Bearer é"])
 def test_without_the_token_nothing_is_told(tmp_path: Path, token: str, path: str) -> None:
     """On the port of loopback too, which other users of the machine reach."""

@@ -63,7 +63,7 @@ class Call:
     def __init__(self, contract: CallContract, function: Callable[..., Any], face: Face) -> None:
         self.contract = contract
         self.function = function
-        self.face = face
+        self.face = face._replace(call=contract.qualified)
         self.codec = CallCodec(contract)
         self.is_bound = False
         self.copies = [

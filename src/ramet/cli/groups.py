@@ -42,10 +42,12 @@ class Verb(NamedTuple):
 
 
 class Verbs(Group):
-    """The root. purposes: headings, in the order of `--help`. table: name -> Verb."""
+    """The root, or a verb whose verbs are loaded as the root's are. prefix: the words that are typed before a verb. purposes:
+    headings, in the order of `--help`. table: name -> Verb."""
 
-    def __init__(self, *, purposes: Sequence[str], table: Mapping[str, Verb], **options: Any) -> None:
+    def __init__(self, *, prefix: str, purposes: Sequence[str], table: Mapping[str, Verb], **options: Any) -> None:
         super().__init__(**options)
+        self.prefix = prefix
         self.purposes = purposes
         self.table = table
 
@@ -81,4 +83,6 @@ class Verbs(Group):
             extra = extras.extra_of(error.name)
             if extra is None:
                 raise
-            raise ConfigError(f"ramet {name} needs {error.name}, which is not installed", hint=extras.command(extra)) from error
+            raise ConfigError(
+                f"{self.prefix} {name} needs {error.name}, which is not installed", hint=extras.command(extra)
+            ) from error

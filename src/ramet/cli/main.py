@@ -22,6 +22,7 @@ VERBS = {
     "check": Verb(DEVELOP, "check:check"),
     "completion": Verb(DEVELOP, "completion:completion"),
     "config": Verb(LOOK, "config:config"),
+    "data": Verb(LOOK, "data:data"),
     "dev": Verb(DEVELOP, "dev:dev"),
     "docs": Verb(LOOK, "docs:docs"),
     "doctor": Verb(LOOK, "doctor:doctor"),
@@ -52,6 +53,7 @@ VERBS = {
 
 verbs = Verbs(
     name="ramet",
+    prefix="ramet",
     purposes=(DEVELOP, RUN, GROW, LOOK),
     table=VERBS,
     help="""Backends that start as one process and grow into services, replicas and shards, live.

@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 from ramet.data import driver, errors, refusals
 from ramet.data.deadlines import Alarm, is_ours, task_reader
 from ramet.data.driver import Driver
+from ramet.data.insight.collecting import QueryLog, Watched
 from ramet.data.statements import Facts, Leaves, facts_of, is_script
 from ramet.observe import names
 from ramet.observe.record import Recorder, Series, new_span_id
@@ -92,16 +93,20 @@ POSITION = "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint"
 
 
 class Known(NamedTuple):
+    """watched: where its executions are counted; None where they are not."""
+
     series: Series
     facts: Facts
+    watched: Watched | None
 
 
 class Texts:
     """What is known of each statement's text, for all connections of a pool."""
 
-    def __init__(self, recorder: Recorder, module: str) -> None:
+    def __init__(self, recorder: Recorder, module: str, queries: QueryLog | None = None) -> None:
         self._recorder = recorder
         self._module = module
+        self.queries = queries or QueryLog(module)
         self._known: dict[str, Known] = {}
 
     def series(self, summary: str) -> Series:
@@ -113,20 +118,21 @@ class Texts:
             if len(self._known) >= MAX_TEXTS:
                 self._known.clear()
             facts = facts_of(text)
-            known = self._known[text] = Known(self.series(facts.summary), facts)
+            known = self._known[text] = Known(self.series(facts.summary), facts, self.queries.of(text))
         return known
 
 
 class Statement:
     """A prepared statement of one connection. leaves: flaws that it makes."""
 
-    __slots__ = ("leaves", "prepared", "series", "state")
+    __slots__ = ("leaves", "prepared", "series", "state", "watched")
 
-    def __init__(self, prepared: driver.Prepared, series: Series, leaves: int) -> None:
+    def __init__(self, prepared: driver.Prepared, known: Known) -> None:
         self.prepared = prepared  # asyncpg closes it on the server when it is collected
         self.state = driver.state_of(prepared)
-        self.series = series
-        self.leaves = leaves
+        self.series = known.series
+        self.watched = known.watched
+        self.leaves = int(known.facts.leaves)
 
 
 class Connection:
@@ -203,14 +209,14 @@ class Connection:
             return self._first_rows(query, args, limit)
         if known.leaves:
             self.flaws |= known.leaves
-        return self.run(known.series, self._bind_execute(known.state, args, "", limit, False, None))
+        return self.run(known.series, self._bind_execute(known.state, args, "", limit, False, None), known.watched, args)
 
     async def status(self, query: str, args: Sequence[Any]) -> str:
         """Run a statement, or without args a script of several, for the command tag of the (last) one."""
         if not args and is_script(query):
-            series, facts = self._texts.of(query)
+            series, facts, watched = self._texts.of(query)
             self.flaws |= int(facts.leaves)
-            return await self.run(series, self._query(query, None))
+            return await self.run(series, self._query(query, None), watched)
         _, tag = await self.rows_and_tag(await self.learned(query), args)
         return tag
 
@@ -219,7 +225,8 @@ class Connection:
 
     async def rows_and_tag(self, known: Statement, args: Sequence[Any]) -> tuple[list[Any], str]:
         self.flaws |= known.leaves
-        rows, tag, _ = await self.run(known.series, self._bind_execute(known.state, args, "", 0, True, None))
+        operation = self._bind_execute(known.state, args, "", 0, True, None)
+        rows, tag, _ = await self.run(known.series, operation, known.watched, args)
         return rows, tag.decode()
 
     async def many(self, query: str, args: Iterable[Sequence[Any]]) -> None:
@@ -227,10 +234,19 @@ class Connection:
         await self.begin_now()
         known = await self.learned(query)
         self.flaws |= known.leaves
-        await self.run(known.series, self.driver.wire.bind_execute_many(known.state, args, "", None, False))
+        await self.run(known.series, self.driver.wire.bind_execute_many(known.state, args, "", None, False), known.watched)
 
-    async def run(self, series: Series, operation: Coroutine[Any, Any, Any]) -> Any:
-        """Await one message sequence: within the deadline, with its record, its errors as ours. All statements come here."""
+    async def run(
+        self,
+        series: Series,
+        operation: Coroutine[Any, Any, Any],
+        watched: Watched | None = None,
+        args: Sequence[Any] = (),
+    ) -> Any:
+        """Await one message sequence: within the deadline, with its record, its errors as ours. All statements come here.
+
+        watched: of the statement, None for what is not the user's own. args: its parameters, where it has one set of them.
+        """
         context = current.get()
         now = monotonic()
         deadline = context.deadline
@@ -254,12 +270,16 @@ class Connection:
             failure = self._failed(error, has_prefix=begun is not None)
             self.used_at = end = monotonic()
             self._finish(series, context.trace_id, new_span_id(), context.span_id, now, end, type(failure).__name__)
+            if watched is not None:
+                watched.fail(context, end - now, args)
             if failure is error:
                 raise
             raise failure from error
         self.task = None
         self.used_at = end = monotonic()
         self._finish(series, context.trace_id, new_span_id(), context.span_id, now, end)
+        if watched is not None:
+            watched.add(context, end - now, args, result)
         return result
 
     def _not_now(self, series: Series) -> Exception:
@@ -298,10 +318,10 @@ class Connection:
 
     async def _learn(self, query: str) -> Statement:
         """Prepare a statement, with the prefix out of its way: a block's before it, a single statement's after it."""
-        series, facts = self._texts.of(query)
-        if facts.controls:
+        of_text = self._texts.of(query)
+        if of_text.facts.controls:
             raise errors.BlockMisuse(
-                f"{facts.controls} in a statement: a transaction begins and ends with its block",
+                f"{of_text.facts.controls} in a statement: a transaction begins and ends with its block",
                 hint="`async with db.write(...) as tx:`; a savepoint is `tx.transaction()`",
             )
         await self.begin_now()
@@ -312,7 +332,7 @@ class Connection:
             self.prefix = waiting
         while len(self._prepared) >= MAX_PREPARED:
             del self._prepared[next(iter(self._prepared))]
-        known = self._prepared[query] = Statement(prepared, series, int(facts.leaves))
+        known = self._prepared[query] = Statement(prepared, of_text)
         return known
 
     async def begin_now(self) -> None:

@@ -11,6 +11,7 @@ from ramet.data.address import Address
 from ramet.data.connection import POSITION, Prefix, prefix
 from ramet.data.database import Database
 from ramet.data.errors import StatementRefused
+from ramet.data.insight.collecting import QueryLog
 from ramet.data.pool import Limits, Pool
 from ramet.data.queries import Blocks, Compilable, Opened
 from ramet.data.replicas import Reader, Replica, name_of
@@ -43,11 +44,16 @@ _WRITE_ONCE = prefix("SET transaction_read_only = off", is_transaction=False, wr
 
 
 async def open_database(
-    database: Database, address: Address, *, limits: Limits | None = None, recorder: Recorder | None = None
+    database: Database,
+    address: Address,
+    *,
+    limits: Limits | None = None,
+    recorder: Recorder | None = None,
+    queries: QueryLog | None = None,
 ) -> Pool:
     """Connect, and bind the handle, to a database that is at one place. Whoever calls it closes the pool. Raises
     DatabaseUnavailable."""
-    pool = Pool(address, module=database.module, limits=limits, recorder=recorder)
+    pool = Pool(address, module=database.module, limits=limits, recorder=recorder, queries=queries)
     await pool.open()
     bind(database, pool)
     return pool
@@ -86,6 +92,8 @@ async def open_placed(database: Database, placed: DatabaseAt, *, make: MakePool)
         replicas = [Replica(each.name, make(each.url, "")) for each in at.replicas]
         for replica in replicas:
             await replica.pool.open(is_required=False)
+        for each in (pool, *(replica.pool for replica in replicas)):
+            each.queries.shard = at.shard
         reader = Reader(pool, at.server, at.timeline, replicas) if replicas else None
         if reader is not None:
             await reader.open()

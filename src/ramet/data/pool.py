@@ -26,6 +26,7 @@ from ramet.data import driver, errors, refusals
 from ramet.data.address import Address
 from ramet.data.connection import Connection, Texts, monotonic
 from ramet.data.deadlines import Alarm, task_reader
+from ramet.data.insight.collecting import QueryLog
 from ramet.errors import ConfigError
 from ramet.observe.record import Recorder
 from ramet.wire.context import current
@@ -81,8 +82,8 @@ def flaws_of_age(*, now: float, opened_at: float, used_at: float, spread: float,
 
 
 class Pool:
-    """tracked: the name under which writers note positions, see `replicas`. open_connection: how to get one; tests put their
-    own."""
+    """queries: where its statements are counted. tracked: the name under which writers note positions, see `replicas`.
+    open_connection: how to get one; tests put their own."""
 
     def __init__(
         self,
@@ -91,6 +92,7 @@ class Pool:
         module: str,
         limits: Limits | None = None,
         recorder: Recorder | None = None,
+        queries: QueryLog | None = None,
         tracked: str = "",
         open_connection: Callable[[], Coroutine[Any, Any, driver.Driver]] | None = None,
     ) -> None:
@@ -101,7 +103,8 @@ class Pool:
         self.all: set[Connection] = set()
         self.reroutes = False
         self.tracked = tracked
-        self.texts = Texts(self.recorder, module)
+        self.queries = queries or QueryLog(module)
+        self.texts = Texts(self.recorder, module, self.queries)
         self.current_task: Callable[[], asyncio.Task[Any] | None] = asyncio.current_task
         self._open_connection = open_connection or self._connect
         self._alarm = Alarm(self.all)

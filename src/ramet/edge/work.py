@@ -63,7 +63,7 @@ class Route:
         self.template = template
         self.name = name
         self.budget_s = budget_s
-        self.face = face
+        self.face = face._replace(call=name)
         self.is_stream = is_stream
         self._series: dict[int, Series] = {}
 

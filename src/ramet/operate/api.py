@@ -2,6 +2,7 @@
 
     GET  /system                       what runs, and the newest plan
     GET  /releases                     the versions of the code that run, as data
+    GET  /queries                      what the databases were asked, of all instances together
     POST /explain   {wish}             the steps, from a dry run; changes nothing
     POST /plans     {wish}             begin; answers with its number
     GET  /plans                        the newest first
@@ -29,6 +30,7 @@ from ramet.errors import RametError
 from ramet.model.commands import Began, Door, JournalLine, PlanProgress, PlanState, Refused, SystemState, Unauthorized
 from ramet.model.control import Status
 from ramet.model.explaining import Told
+from ramet.model.insight import Queries
 from ramet.model.parameters import Body, Header
 from ramet.model.planning import Plan
 from ramet.model.release import Release
@@ -36,6 +38,7 @@ from ramet.model.routing import version_of
 from ramet.model.wishes import Wish
 from ramet.module import Module
 from ramet.observe.record import Recorder
+from ramet.operate import asked
 from ramet.operate.controller import Controller
 from ramet.operate.runner import ENDED, WHOLE_PLAN, State, taken_by
 from ramet.wire import values
@@ -94,6 +97,11 @@ def _module(controller: Controller, token: str) -> Module:  # noqa: C901  (a lis
         world = controller.world
         return [world.releases[version] for version in sorted({version_of(place) for place in world.system.places})]
 
+    @module.get("/queries", raises=refusals)
+    async def queries(authorization: Token = "") -> Queries:
+        check(authorization)
+        return await asked.of_keepers(controller.world.keepers)
+
     @module.post("/explain", raises=refusals, deadline=120.0)
     async def explain(wish: Annotated[Wish, Body()], authorization: Token = "") -> Told:
         """Looking at another version imports it, hence the deadline."""
@@ -126,15 +134,15 @@ def _module(controller: Controller, token: str) -> Module:  # noqa: C901  (a lis
         return PlanProgress(_state(controller, row, entries), [_line(entry) for entry in entries if entry.entry > after])
 
     def asking(name: str, what: Callable[[], Awaitable[None]]) -> None:
-        async def asked(authorization: Token = "") -> None:
+        async def taken(authorization: Token = "") -> None:
             check(authorization)
             try:
                 await what()
             except RametError as error:
                 _refuse(error)
 
-        asked.__name__ = name
-        module.post(f"/{name}", raises=refusals)(asked)
+        taken.__name__ = name
+        module.post(f"/{name}", raises=refusals)(taken)
 
     asking("pause", controller.plans.pause)
     asking("resume", controller.plans.resume)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from ramet.errors import ConfigError, JournalUnreadable, NothingRuns, PlanBusy, PlanError, PlanImpossible, RametError
 from ramet.model.commands import Began, Door, PlanProgress, PlanState, Refused, SystemState, Unauthorized
 from ramet.model.explaining import Told
+from ramet.model.insight import Queries
 from ramet.model.release import Release
 from ramet.model.wishes import Wish
 from ramet.operate.folder import Folder
@@ -43,6 +44,10 @@ class Client:
     def releases(self) -> list[Release]:
         """The versions of the code that run."""
         return self._ask("GET", "/releases", list[Release])
+
+    def queries(self) -> Queries:
+        """What the databases were asked, of all instances together."""
+        return self._ask("GET", "/queries", Queries)
 
     def explain(self, wish: Wish) -> Told:
         return self._ask("POST", "/explain", Told, wish)

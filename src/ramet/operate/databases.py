@@ -1,6 +1,7 @@
 """The database server of a fleet on this machine: started or reached, with a schema and a role for each module, and migrated."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from ramet.data.address import Address
 from ramet.data.backfilling import Progress
 from ramet.data.budget import Demand
 from ramet.data.errors import MigrationRefused
+from ramet.data.insight import server_side
 from ramet.data.revisions import Phase, Revision
 from ramet.data.stages import Shards, Told, nobody
 from ramet.engines.errors import EngineBusy
@@ -90,7 +92,8 @@ class DatabaseServer:
     async def provision(self) -> None:
         """A schema and a role for each module, and the migrations that are missing."""
         owners = [schemas.Owner(module.name, self.password(module.name)) for module in self._modules]
-        await schemas.provision(self.admin, owners)
+        measures = self.is_embedded and await server_side.can_measure(self.admin)  # another's server is not ours to extend
+        await schemas.provision(self.admin, owners, extensions=[server_side.EXTENSION] if measures else [])
 
     async def migrate(
         self, report: Callable[[str, Revision], None], *, only: Collection[str] | None = None, is_alone: bool = True
@@ -288,3 +291,14 @@ def url_of(server: PostgresCluster | RemotePostgres, *, user: str | None = None,
     """Of its primary; as the superuser where no role is named."""
     at = server.primary.server if isinstance(server, PostgresCluster) else server
     return at.url() if user is None else at.url(user=user, password=password)
+
+
+@asynccontextmanager
+async def attached(application: Application, modules: Iterable[Module], folder: Folder) -> AsyncGenerator[DatabaseServer]:
+    """The server of a folder for one command: the one that runs, or started for as long as the block. Raises an EngineError."""
+    server = DatabaseServer(application, modules, folder, lambda _: None)
+    await server.attach()
+    try:
+        yield server
+    finally:
+        await server.release()

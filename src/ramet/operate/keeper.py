@@ -19,11 +19,12 @@ from ramet.engines.restarts import RestartPolicy
 from ramet.engines.supervision import Change, Supervisor
 from ramet.errors import RametError
 from ramet.model.control import Status
+from ramet.model.insight import Queries
 from ramet.model.launch import InstanceRecord, Launch
 from ramet.model.routing import Address, RoutingTable
 from ramet.operate.folder import Folder
 from ramet.operate.leftovers import INSTANCE_STEPS
-from ramet.process.control import control, route, status
+from ramet.process.control import control, queries, route, status
 from ramet.wire import values
 
 SILENT = (RametError, OSError)
@@ -143,6 +144,13 @@ class Keeper:
         async with asyncio.timeout(deadline_s + ASK_S), direct.connect(self.address, [control], app=self.app) as instance:
             return await instance.call(facade, *args, deadline_s=deadline_s)
 
+    async def queries_or_why(self) -> Queries | str:
+        """Of the modules that it hosts, or why it does not answer."""
+        try:
+            return await self.call(queries)
+        except SILENT as error:
+            return str(error) or type(error).__name__
+
     async def tell(self, table: RoutingTable, *, within_s: float = TELL_S, until_settled: bool = False) -> bool:
         """Give it a routing table, and return when it has taken it. An instance that is not running reads it when it starts.
 
@@ -198,6 +206,12 @@ async def ask(address: Address, app: str) -> Status:
     """What an instance says of itself. Raises CallError where it does not answer."""
     async with asyncio.timeout(2 * ASK_S), direct.connect(address, [control], app=app) as instance:
         return await instance.call(status, deadline_s=ASK_S)
+
+
+async def ask_queries(address: Address, app: str) -> Queries:
+    """What an instance counted of its queries. Raises CallError where it does not answer."""
+    async with asyncio.timeout(2 * ASK_S), direct.connect(address, [control], app=app) as instance:
+        return await instance.call(queries, deadline_s=ASK_S)
 
 
 def listening(host: str, port: int) -> socket.socket:

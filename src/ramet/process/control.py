@@ -9,6 +9,7 @@ from typing import Protocol
 
 from ramet.errors import ConfigError
 from ramet.model.control import Counters, Status
+from ramet.model.insight import Queries
 from ramet.model.routing import RoutingTable
 from ramet.model.sharding import DatabaseAt, Slice
 from ramet.module import Module
@@ -24,6 +25,7 @@ class Controlled(Protocol):
     async def take_route(self, table: RoutingTable) -> int: ...
     def tell_status(self) -> Status: ...
     def tell_counters(self) -> Counters: ...
+    def tell_queries(self) -> Queries: ...
     def tell_contracts(self) -> dict[str, str]: ...
     def begin_drain(self) -> None: ...
     async def host(self, module: str, placed: DatabaseAt | None) -> None: ...
@@ -73,6 +75,12 @@ async def drain() -> None:
 async def counters() -> Counters:
     """What it has served of each module that it hosts."""
     return _instance().tell_counters()
+
+
+@control.expose(idempotent=True)
+async def queries() -> Queries:
+    """The queries of the modules that it hosts, since their databases were opened here."""
+    return _instance().tell_queries()
 
 
 @control.expose(idempotent=True)

@@ -8,6 +8,7 @@ from functools import partial
 from ramet.calls.ledger import Ledger
 from ramet.data import materialized, migrations, revisions
 from ramet.data.address import Address
+from ramet.data.insight.collecting import QueryLog
 from ramet.data.once import DurableLedger
 from ramet.data.opening import open_placed
 from ramet.data.ownership import Fence
@@ -15,6 +16,7 @@ from ramet.data.pool import Limits, Pool
 from ramet.data.queries import Opened
 from ramet.data.shards import Shards
 from ramet.errors import ConfigError
+from ramet.model.insight import QueryUse
 from ramet.model.launch import Launch
 from ramet.model.sharding import DatabaseAt, Slice
 from ramet.module import DEFAULT_DEADLINE_S, Module
@@ -31,12 +33,21 @@ class Databases:
     """packages: module -> import path. There once it is open, by module: ledgers, which keep its `once` calls; fences, which
     guard its schedules and materialised results where it has some."""
 
-    def __init__(self, modules: Iterable[Module], packages: Mapping[str, str], launch: Launch, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        modules: Iterable[Module],
+        packages: Mapping[str, str],
+        launch: Launch,
+        recorder: Recorder,
+        *,
+        keeps_parameters: bool = True,
+    ) -> None:
         self._packages = packages
         self._modules = [module for module in modules if module.db is not None]
         self._placed = dict(launch.databases)
         self._launch = launch
         self._recorder = recorder
+        self._keeps_parameters = keeps_parameters
         self._shards: dict[str, Shards] = {}
         recorder.gauge(names.DB_CONNECTIONS, self._connections)
         self.ledgers: dict[str, Ledger] = {}
@@ -70,6 +81,11 @@ class Databases:
             self._modules.remove(module)
             await shards.close()
             module.db.unbind()
+
+    def tell_queries(self) -> tuple[list[QueryUse], int]:
+        """What the databases that are open were asked since they were opened, and how many texts were too many to be counted."""
+        logs = [pool.queries for pool in self._pools()]
+        return [use for log in logs for use in log.tell()], sum(log.dropped for log in logs)
 
     async def place(self, placed: Mapping[str, DatabaseAt]) -> dict[str, int]:
         """Take what is newer. Returns the epoch of each module's database that is open here, as it is then."""
@@ -143,6 +159,7 @@ class Databases:
             module=module,
             limits=Limits(max_connections=self._launch.pool_size),
             recorder=self._recorder,
+            queries=QueryLog(module, keeps_parameters=self._keeps_parameters),
             tracked=tracked,
         )
 

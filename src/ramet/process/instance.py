@@ -30,6 +30,7 @@ from ramet.edge.ingress import Ingress
 from ramet.edge.server import Server, listen
 from ramet.errors import ConfigError
 from ramet.model.control import Counters, Status
+from ramet.model.insight import Queries
 from ramet.model.launch import Launch
 from ramet.model.routing import RoutingTable
 from ramet.model.sharding import DatabaseAt, Slice
@@ -79,7 +80,7 @@ class Instance:
         self._hosting = asyncio.Lock()
         self._works: set[asyncio.Task[Any]] = set()
         hosted = [modules[name] for name in launch.modules]
-        self.databases = Databases(hosted, application.modules, launch, self.recorder)
+        self.databases = Databases(hosted, application.modules, launch, self.recorder, keeps_parameters=settings.query_parameters)
         self.ingress = Ingress(
             hosted,
             self.recorder,
@@ -240,6 +241,10 @@ class Instance:
     def tell_counters(self) -> Counters:
         modules = [self._modules[name] for name in self._hosted]
         return Counters(self._started, count(self.recorder, modules, prefix=self.application.http_prefix))
+
+    def tell_queries(self) -> Queries:
+        uses, dropped = self.databases.tell_queries()
+        return Queries(self._started, uses, dropped=dropped)
 
     def tell_contracts(self) -> dict[str, str]:
         return {

@@ -18,10 +18,12 @@ TRACE_FLAGS = 0x03
 
 
 class Face(NamedTuple):
-    """Who is running: a module's name and the names that it may call."""
+    """Who is running: a module's name and the names that it may call. call: qualified name of its call or endpoint that runs,
+    empty outside of them."""
 
     name: str
     uses: frozenset[str]
+    call: str = ""
 
 
 OUTSIDE = Face("", frozenset())
