@@ -73,6 +73,7 @@ def rebalance(context: click.Context, module: str, **given: Any) -> None:
 
     \b
     ramet rebalance social --dry-run
+    ramet rebalance social
     """
     begin(context, Wish(data=DataWish(module=module, rebalance=True)), **given)
 
@@ -89,6 +90,7 @@ def isolate(context: click.Context, module: str, key: str, shard: int | None, se
 
     \b
     ramet isolate social --key 7b0c2d4e-2f0a-7c11-9d6b-0242ac120002
+    ramet isolate social --key 7b0c2d4e-2f0a-7c11-9d6b-0242ac120002 --to 0
     """
     to = ANEW if shard is None else shard
     begin(context, Wish(data=DataWish(module=module, of=Key(key), to=to, server=server)), **given)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from ramet.data import moving, schemas, slices
+from ramet.data import movable, moving, schemas, slices
 from ramet.data.address import Address
 from ramet.data.administering import session
 from ramet.data.moving import Moving, Side
@@ -90,9 +90,9 @@ class DividedData:
             async with session(admin) as connection:
                 key_type = await slices.key_type(connection, module, db.key)
             weights = await self._weights(module, db.key, key_type, homes) if key_type else []
-        obstacles = await moving.obstacles(admin, module, db.key, is_whole=False) if db.key is not None else []
-        whole = await moving.obstacles(admin, module, db.key, is_whole=True)
-        problems = await moving.problems_of_server(admin)
+        obstacles = await movable.obstacles(admin, module, db.key, is_whole=False) if db.key is not None else []
+        whole = await movable.obstacles(admin, module, db.key, is_whole=True)
+        problems = await movable.problems_of_server(admin)
         return DataFacts(
             key=db.key or "",
             key_type=key_type,
@@ -110,7 +110,7 @@ class DividedData:
         at = slices.bucket(key, key_type)
         for home in homes:
             async with session(self.servers.admin(home.server), statement_timeout="30s") as connection:
-                for table in await moving.keyed_tables(connection, module, key):
+                for table in await movable.keyed_tables(connection, module, key):
                     name = f"{schemas.quote(module)}.{schemas.quote(table)}"
                     for bucket, rows in await connection.fetch(f"SELECT ({at})::int, count(*) FROM {name} GROUP BY 1"):  # noqa: S608
                         rows_of[bucket] += rows
