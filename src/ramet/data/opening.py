@@ -9,6 +9,7 @@ from ramet.data.address import Address
 from ramet.data.connection import Prefix, prefix
 from ramet.data.database import Database
 from ramet.data.errors import StatementRefused
+from ramet.data.hosts import Role
 from ramet.data.pool import Limits, Pool
 from ramet.data.queries import Compilable, Opened
 from ramet.data.transactions import Transaction
@@ -32,8 +33,8 @@ _WRITE_ONCE = prefix("SET transaction_read_only = off", is_transaction=False, wr
 async def open_database(
     database: Database, address: Address, *, limits: Limits | None = None, recorder: Recorder | None = None
 ) -> Pool:
-    """Connect, and bind the handle. Whoever calls it closes the pool. Raises DatabaseUnavailable."""
-    pool = Pool(address, module=database.module, limits=limits, recorder=recorder)
+    """Connect to the primary, and bind the handle. Whoever calls it closes the pool. Raises DatabaseUnavailable, PoolerUnfit."""
+    pool = Pool(address, module=database.module, limits=limits, recorder=recorder, role=Role.PRIMARY)
     await pool.open()
     bind(database, pool)
     return pool

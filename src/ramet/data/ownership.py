@@ -27,6 +27,7 @@ from typing import Any
 from ramet.data import driver, errors, refusals
 from ramet.data.address import Address
 from ramet.data.claims import Fenced, current_claim
+from ramet.data.entry import open_session
 from ramet.data.queries import Opened
 from ramet.data.reads import Read
 from ramet.data.transactions import Transaction
@@ -62,9 +63,7 @@ RETURNING epoch"""
 async def reserve(address: Address, *, connect_s: float = 10.0) -> int:
     """Raise the module's epoch and return it: whoever owned its schedules does no more. Raises a DatabaseError."""
     try:
-        connection = await driver.connect(
-            address.dsn, timeout_s=connect_s, server_settings=address.session_settings(is_read_only=False)
-        )
+        connection = await open_session(address, connect_s=connect_s)
     except (OSError, TimeoutError, driver.PostgresError, driver.InterfaceError) as error:
         raise errors.DatabaseUnavailable(f"cannot connect to {address}: {error or 'no answer'}") from error
     try:

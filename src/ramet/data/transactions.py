@@ -235,7 +235,7 @@ class Transaction(Statements):
         """Of a block that has to wait for its connection, and of a statement without a block."""
         if self._state is not _NEW:
             return await (await self.start()).rows(query, args, limit)
-        if self._begin is not self._opened.begin_write[None] or current_claim.get() is not None:
+        if self._needs_block():
             async with self._alone() as tx:
                 return await tx._other_rows(query, args, limit)  # noqa: SLF001  (of this class)
         pool, write_once = self._opened.pool, self._opened.write_once
@@ -256,7 +256,7 @@ class Transaction(Statements):
     async def _status(self, query: str, args: Sequence[Any]) -> str:
         if self._state is not _NEW:
             return await (await self.start()).status(query, args)
-        if self._begin is not self._opened.begin_write[None] or current_claim.get() is not None:
+        if self._needs_block():
             async with self._alone() as tx:
                 return await tx._status(query, args)  # noqa: SLF001  (of this class)
         pool = self._opened.pool
@@ -280,6 +280,11 @@ class Transaction(Statements):
             async with self._alone() as tx:
                 return await tx._core(statement, parameters)  # noqa: SLF001  (of this class)
         return await self._opened.run_core(self, statement, parameters)
+
+    def _needs_block(self) -> bool:
+        """Whether a statement by itself is more than one: at another isolation, with a key or an epoch, or behind a pooler."""
+        opened = self._opened
+        return self._begin is not opened.begin_write[None] or current_claim.get() is not None or opened.pool.is_unnamed
 
     def _alone(self) -> "Transaction":
         """For one statement that cannot do without a transaction."""
@@ -315,7 +320,7 @@ def check_nested(block: Open, outer: Open) -> None:
 
 
 async def _opening(connection: Any, query: str, args: Sequence[Any]) -> Any:
-    return await connection.driver.cursor(query, *args)
+    return await (await connection.driver.prepare(query)).cursor(*args)
 
 
 async def _claim_key(connection: Any, claim: Claim) -> None:
