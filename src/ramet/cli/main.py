@@ -22,6 +22,7 @@ VERBS = {
     "check": Verb(DEVELOP, "check:check"),
     "completion": Verb(DEVELOP, "completion:completion"),
     "config": Verb(LOOK, "config:config"),
+    "data": Verb(LOOK, "data:data"),
     "dev": Verb(DEVELOP, "dev:dev"),
     "docs": Verb(LOOK, "docs:docs"),
     "doctor": Verb(LOOK, "doctor:doctor"),

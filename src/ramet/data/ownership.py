@@ -28,7 +28,7 @@ from ramet.data import driver, errors, refusals
 from ramet.data.address import Address
 from ramet.data.claims import Fenced, current_claim
 from ramet.data.entry import open_session
-from ramet.data.queries import Opened
+from ramet.data.queries import Blocks, Opened
 from ramet.data.reads import Read
 from ramet.data.transactions import Transaction
 from ramet.wire.context import current
@@ -75,14 +75,15 @@ async def reserve(address: Address, *, connect_s: float = 10.0) -> int:
 
 
 class Fence:
-    """One instance's side of it, for one module. longest_s: the longest deadline of its schedules.
+    """One instance's side of it, for one module. longest_s: the longest deadline of its schedules. sessions: a pool of the server
+    itself, the module's own by default.
 
-    All runs of the module in this instance share one session of its pool, which is taken with the first and given back with the
-    last.
+    All runs of the module in this instance share one session, which is taken with the first and given back with the last.
     """
 
-    def __init__(self, opened: Opened, module: str, instance: str, *, longest_s: float) -> None:
+    def __init__(self, opened: Opened, module: str, instance: str, *, longest_s: float, sessions: Blocks | None = None) -> None:
         self._opened = opened
+        self._sessions = sessions or opened.pool
         self._module = module
         self._instance = instance
         self._idle_ms = str(round((longest_s + GRACE_S) * 1000))
@@ -150,7 +151,7 @@ class Fence:
         async with self._turn:
             if self._session is None:
                 with _soon():
-                    pool = self._opened.pool
+                    pool = self._sessions
                     self._session = pool.take() or await pool.wait_connection()
             row = await self._ask(_LOCK, self._key(schedule), self._idle_ms)
             if row[0]:
@@ -174,7 +175,7 @@ class Fence:
         """The pool resets it, or closes it; either way its locks end."""
         session, self._session = self._session, None
         session.left()
-        self._opened.pool.give(session)
+        self._sessions.give(session)
 
     async def _write(self, query: str, *args: Any) -> Any:
         return await Transaction(self._opened, self._opened.begin_write[None]).fetchval(query, *args)

@@ -28,6 +28,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     calls_port: int = 0
     certificates: str = ""
     databases: dict[str, str] = {}
+    direct: str = ""
+    """Where `databases` lead to a transaction pooler: the URL of the server itself, without a role; else empty."""
     pool_size: int = 4
     """Connections per module's database, at most."""
     drain_delay_s: float = 5.0

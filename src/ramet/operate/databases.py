@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
-from ramet.data import budget, migrations, ownership, revisions, schemas
+from ramet.data import budget, capacity, migrations, ownership, revisions, schemas
 from ramet.data.address import Address
 from ramet.data.budget import Demand
 from ramet.data.revisions import Revision
@@ -13,13 +13,13 @@ from ramet.engines.passwords import Passwords
 from ramet.engines.postgres import Postgres
 from ramet.engines.postgres_remote import RemotePostgres
 from ramet.engines.postgres_settings import PostgresSettings
+from ramet.engines.postgres_url import with_parts, without_role
 from ramet.engines.supervision import Change
 from ramet.model.release import Release
 from ramet.model.topology import Application, Topology
 from ramet.module import Module
 from ramet.operate.folder import Folder
 
-POOL_SIZE = 4
 MAX_CONNECTIONS = 100
 
 
@@ -33,6 +33,7 @@ class DatabaseServer:
         self._modules = [module for module in modules if module.db is not None]
         self._folder = folder.root / "postgres"
         self._server: Postgres | RemotePostgres | None = None
+        self._capacity: budget.Server | None = None
         self._on_change = on_change
         self._is_guest = False
 
@@ -41,7 +42,7 @@ class DatabaseServer:
         return bool(self._modules)
 
     async def start(self) -> None:
-        """Raises an EngineError."""
+        """Raises an EngineError, DatabaseUnavailable, PoolerUnfit."""
         source = self._application.postgres
         if source in {"embedded", "path"}:
             server = Postgres(
@@ -56,6 +57,12 @@ class DatabaseServer:
             remote = RemotePostgres(source)
             await remote.start()
             self._server = remote
+        await self._measure()
+
+    async def _measure(self) -> None:
+        is_ours = self._application.postgres in {"embedded", "path"}
+        name = "the embedded PostgreSQL" if is_ours else str(self.admin)
+        self._capacity = await capacity.ask(self.admin, name=name)
 
     async def attach(self) -> None:
         """Use the server that runs already, or start it for this command alone. `release` ends what this began."""
@@ -66,6 +73,7 @@ class DatabaseServer:
             running.use_running()
             self._server = running
             self._is_guest = True
+            await self._measure()
 
     async def release(self) -> None:
         """A server that ran before goes on: a fleet whose supervisor died may be using it."""
@@ -80,7 +88,7 @@ class DatabaseServer:
         """A schema and a role for each module, and the migrations that are missing."""
         owners = [schemas.Owner(module.name, self._password(module.name)) for module in self._modules]
         assert self._server is not None, "start comes first"
-        await schemas.provision(Address(dsn=self._server.url()), owners)
+        await schemas.provision(Address(dsn=self._server.url()), owners, is_pooled=self.is_pooled)
 
     async def migrate(self, report: Callable[[str, Revision], None], *, only: Collection[str] | None = None) -> None:
         """Apply what is missing, to all modules or to some. Raises MigrationFailed; what was applied before it stays."""
@@ -123,10 +131,27 @@ class DatabaseServer:
 
     @property
     def max_connections(self) -> int | None:
-        """That instances may have together; None for a server that is not ours."""
-        if self._application.postgres not in {"embedded", "path"}:
-            return None
-        return budget.Server(name="the embedded PostgreSQL", max_connections=MAX_CONNECTIONS).available
+        """That instances may have together; None where they go to a pooler, which has limits of its own."""
+        return None if self._capacity is None or self.is_pooled else self._capacity.available
+
+    @property
+    def capacity(self) -> budget.Server:
+        assert self._capacity is not None, "start comes first"
+        return self._capacity
+
+    @property
+    def pool_size(self) -> int:
+        return self._application.pools.web
+
+    @property
+    def is_pooled(self) -> bool:
+        return bool(self._application.pooler)
+
+    @property
+    def direct(self) -> str:
+        """The server itself without a role, for `Launch`; empty where instances go there anyway."""
+        assert self._server is not None, "start comes first"
+        return without_role(self._server.url()) if self.is_pooled else ""
 
     async def migration_status(self) -> list[migrations.Status]:
         return [await migrations.status(name, folder, self.address(name)) for name, folder in self._folders()]
@@ -137,22 +162,31 @@ class DatabaseServer:
 
     def check_budget(self, topology: Topology) -> None:
         """Raises OverBudget, before anything is started that would be refused connections."""
-        demands = [
-            Demand(service=service.name, module=module.name, instances=service.instances, max_connections=POOL_SIZE)
-            for service in topology.services.values()
-            for module in self._modules
-            if module.name in service.modules
-        ]
-        if self._application.postgres in {"embedded", "path"}:
-            budget.check(budget.Server(name="the embedded PostgreSQL", max_connections=MAX_CONNECTIONS), demands)
+        if self._capacity is not None:
+            budget.check(self._capacity, self.demands(topology))
+
+    def demands(self, topology: Topology) -> list[Demand]:
+        """On the server itself: of web pools none where they go to a pooler."""
+        found: list[Demand] = []
+        for service in topology.services.values():
+            for module in (each for each in self._modules if each.name in service.modules):
+                one = partial(Demand, service=service.name, module=module.name, instances=service.instances)
+                if not self.is_pooled:
+                    found.append(one(max_connections=self.pool_size))
+                if module.schedules:
+                    found.append(one(max_connections=1, role="jobs"))
+        return found
 
     def address(self, module: str) -> Address:
-        return Address(dsn=self.url(module), schema=module)
+        """The server itself, past a pooler."""
+        assert self._server is not None, "start comes first"
+        return Address(dsn=self._server.url(user=module, password=self._password(module)), schema=module)
 
     def url(self, module: str) -> str:
-        """With the module's own role and password."""
-        assert self._server is not None, "start comes first"
-        return self._server.url(user=module, password=self._password(module))
+        """For instances, with the module's own role and password."""
+        if self.is_pooled:
+            return with_parts(self._application.pooler, user=module, password=self._password(module))
+        return self.address(module).dsn
 
     def urls(self) -> Mapping[str, str]:
         return {module.name: self.url(module.name) for module in self._modules}

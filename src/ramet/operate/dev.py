@@ -141,6 +141,8 @@ class Development:
             state=str(state),
             http_fd=self._socket.fileno(),
             databases=dict(self._databases.urls()) if self._databases.is_needed else {},
+            direct=self._databases.direct if self._databases.is_needed else "",
+            pool_size=self._databases.pool_size,
             drain_delay_s=0.0,
             settings=self._settings,
         )

@@ -24,7 +24,7 @@ from ramet.model.routing import Owner, RoutingTable, service_of, version_of
 from ramet.model.steps import Watch
 from ramet.model.system import System
 from ramet.operate import traffic
-from ramet.operate.databases import POOL_SIZE, DatabaseServer
+from ramet.operate.databases import DatabaseServer
 from ramet.operate.folder import Folder
 from ramet.operate.gates import Gates
 from ramet.operate.keeper import AGAIN_S, SILENT, Keeper
@@ -248,7 +248,8 @@ class LiveWorld:
             modules=[module for module in release.modules if module in modules],  # in the order of the application
             state=str(self._folder.sockets / name),
             databases={module: url for module in modules if (url := self._url(module, release))},
-            pool_size=POOL_SIZE,
+            direct=self._databases.direct,
+            pool_size=self._databases.pool_size,
             settings=self._settings,
         )
 

@@ -2,10 +2,13 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from urllib.parse import unquote, urlsplit
 
 from ramet.calls.ledger import Ledger
 from ramet.data import migrations, revisions
 from ramet.data.address import Address
+from ramet.data.hosts import Role
 from ramet.data.once import DurableLedger
 from ramet.data.opening import open_database
 from ramet.data.ownership import Fence
@@ -17,6 +20,8 @@ from ramet.observe import names
 from ramet.observe.record import Recorder
 from ramet.process.outcomes import CallOutcomes
 
+JOBS = Limits(min_connections=0, max_connections=1)
+"""There while a schedule runs, and for 300 s after it."""
 _STATES = ("idle", "busy", "waiting", "connecting")
 
 
@@ -31,6 +36,8 @@ class Databases:
         self._launch = launch
         self._recorder = recorder
         self._pools: dict[str, Pool] = {}
+        self._jobs: dict[str, Pool] = {}
+        """Of modules with schedules: one session each, which holds their lock. Of the server itself, past a pooler."""
         recorder.gauge(names.DB_CONNECTIONS, self._connections)
         self.ledgers: dict[str, Ledger] = {}
         self.fences: dict[str, Fence] = {}
@@ -55,12 +62,14 @@ class Databases:
 
     async def drop(self, module: Module) -> None:
         """Give its connections back. Nothing of the module runs here any more."""
-        pool = self._pools.pop(module.name, None)
+        pool, jobs = self._pools.pop(module.name, None), self._jobs.pop(module.name, None)
         self.ledgers.pop(module.name, None)
         self.fences.pop(module.name, None)
         if pool is not None and module.db is not None:
             self._modules.remove(module)
             await pool.close()
+            if jobs is not None:
+                await jobs.close()
             module.db.unbind()
 
     @property
@@ -74,31 +83,47 @@ class Databases:
 
     async def _open(self, module: Module) -> None:
         assert module.db is not None
-        address = address_of(module.name, self._urls[module.name], application_name=self._launch.instance)
+        url, direct = self._urls[module.name], self._launch.direct
+        address = address_of(module.name, url, application_name=self._launch.instance, is_pooled=bool(direct))
+        server = behind(address, direct) if direct else address
         folder = revisions.folder_of(self._packages[module.name])
         if folder.is_dir():
-            await migrations.verify(module.name, folder, address)
+            await migrations.verify(module.name, folder, server)
         limits = Limits(max_connections=self._launch.pool_size)
         self._pools[module.name] = await open_database(module.db, address, limits=limits, recorder=self._recorder)
         outcomes = CallOutcomes({call.contract.qualified: call for call in module.calls.values()})
         self.ledgers[module.name] = DurableLedger(module.db.opened, outcomes)
         if module.schedules:
             longest_s = max(each.deadline_s for each in module.schedules.values())
-            self.fences[module.name] = Fence(module.db.opened, module.name, self._launch.instance, longest_s=longest_s)
+            jobs = self._jobs[module.name] = Pool(
+                server, module=module.name, limits=JOBS, recorder=self._recorder, role=Role.PRIMARY
+            )
+            await jobs.open()
+            self.fences[module.name] = Fence(
+                module.db.opened, module.name, self._launch.instance, longest_s=longest_s, sessions=jobs
+            )
 
     def _connections(self) -> Iterator[tuple[dict[str, str], float]]:
-        for pool in self._pools.values():
-            for state, count in pool.statistics().items():
-                if state in _STATES:
-                    yield {"module": pool.module, "state": state}, float(count)
+        for role, pools in (("web", self._pools), ("jobs", self._jobs)):
+            for pool in pools.values():
+                for state, count in pool.statistics().items():
+                    if state in _STATES:
+                        yield {"module": pool.module, "role": role, "state": state}, float(count)
 
     async def close(self) -> None:
-        await asyncio.gather(*(pool.close() for pool in self._pools.values()))
+        await asyncio.gather(*(pool.close() for pool in (*self._pools.values(), *self._jobs.values())))
         for module in self._modules:
             if module.db is not None:
                 module.db.unbind()
 
 
-def address_of(module: str, url: str, *, application_name: str) -> Address:
+def address_of(module: str, url: str, *, application_name: str, is_pooled: bool = False) -> Address:
     """The module's own schema, by its name."""
-    return Address(dsn=url, schema=module, application_name=application_name)
+    return Address(dsn=url, schema=module, application_name=application_name, is_pooled=is_pooled)
+
+
+def behind(pooler: Address, direct: str) -> Address:
+    """The server behind a pooler, as the same role. direct: its URL without a role."""
+    parts = urlsplit(pooler.dsn)
+    role, password = unquote(parts.username or ""), unquote(parts.password or "")
+    return replace(pooler, dsn=direct, is_pooled=False).as_role(role, password, schema=pooler.schema)

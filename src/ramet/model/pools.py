@@ -1,0 +1,21 @@
+"""`[pools]` of ramet.toml: how many connections parts of the application may open."""
+
+from dataclasses import dataclass
+
+from ramet.model.toml import Reader
+
+WEB = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """web: of each module's database in each instance, at most; for calls, requests, events and what a schedule does. What guards
+    a schedule has one more for each module that has some."""
+
+    web: int = WEB
+
+
+def read(table: Reader) -> Pools:
+    pools = Pools(table.count("web", default=WEB))
+    table.done()
+    return pools
