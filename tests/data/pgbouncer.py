@@ -43,12 +43,14 @@ class Bouncer:
 
 
 @asynccontextmanager
-async def running(server: Server, modules: Iterable[str], *, servers: int = 2, settings: str = "") -> AsyncIterator[Bouncer]:
-    """servers: connections that it makes to the server, for each module."""
+async def running(
+    server: Server, modules: Iterable[str], *, servers: int = 2, settings: str = "", password: str = "secret"
+) -> AsyncIterator[Bouncer]:
+    """servers: connections that it makes to the server, for each module. password: of all modules."""
     assert BINARY is not None
     account = accounts.lesser_account("nobody")
     folder = Path(tempfile.mkdtemp(prefix="rametpb"))
-    (folder / "users").write_text("".join(f'"{module}" "secret"\n' for module in modules))
+    (folder / "users").write_text("".join(f'"{module}" "{password}"\n' for module in modules))
     (folder / "ini").write_text(
         f"[databases]\npostgres = host={server.folder}\n[pgbouncer]\nlisten_addr =\nlisten_port = {PORT}\n"
         f"unix_socket_dir = {folder}\nauth_type = trust\nauth_file = {folder}/users\npool_mode = transaction\n"
