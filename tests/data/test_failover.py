@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ramet.data import errors, schemas
 from ramet.data.address import Address
 from ramet.data.database import Database
+from ramet.data.entry import open_session
 from ramet.data.hosts import Answer, Role, choose
 from ramet.data.opening import open_database
 from ramet.data.pool import Limits, Pool
@@ -175,6 +176,23 @@ def test_a_pool_for_reads_leaves_a_standby_that_was_promoted() -> None:
             await until(has_left)
             assert all(each.driver.host == other.host for each in pool.all)
             await pool.close()
+
+    asyncio.run(main())
+
+
+def test_what_needs_a_session_goes_to_the_primary_of_several_hosts() -> None:
+    """Roles and migrations, whichever host is named first."""
+
+    async def main() -> None:
+        async with cluster() as made:
+            primary = await made.primary()
+            standby = await made.standby(primary)
+            admin = primary.admin.at(standby.host, primary.host)
+            await schemas.provision(admin, [schemas.Owner("m", "secret")])
+            connection = await open_session(made.address("m", standby, primary))
+            await connection.execute("CREATE TABLE t (x int)")
+            await connection.close(timeout=5)
+            assert await primary.ask("SELECT to_regclass('m.t') IS NOT NULL")
 
     asyncio.run(main())
 

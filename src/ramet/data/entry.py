@@ -125,7 +125,7 @@ class Entry:
         tasks = {loop.create_task(self._ask(host)): host for host in self._places}
         answers = {host: Answer(host=host, error="no answer in time") for host in self._places}
         pending = set(tasks)
-        until = loop.time() + self._connect_s
+        until = loop.time() + min(self._connect_s, self._failover_s)
         try:
             while pending and loop.time() < until:
                 done, pending = await asyncio.wait(pending, timeout=until - loop.time(), return_when=asyncio.FIRST_COMPLETED)
