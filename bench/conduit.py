@@ -57,6 +57,7 @@ def scene() -> Scene:
 @asynccontextmanager
 async def serve_ramet(place: Place) -> AsyncGenerator[Sequence[int], None]:
     from ramet.model.launch import Launch
+    from ramet.model.sharding import whole
     from ramet.model.topology import parse
     from ramet.process.__main__ import tune_collector
     from ramet.process.instance import Instance
@@ -72,7 +73,7 @@ async def serve_ramet(place: Place) -> AsyncGenerator[Sequence[int], None]:
         modules=list(application.modules),
         state=str(place.folder),
         http_port=place.port,
-        databases=scene().urls,
+        databases={module: whole(url) for module, url in scene().urls.items()},
     )
     instance = Instance(launch, application, import_modules(application), Settings(strict=False))
     tune_collector()

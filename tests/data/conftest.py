@@ -26,6 +26,12 @@ shared_buffers = 16MB
 deadlock_timeout = 50ms
 max_prepared_transactions = 2
 log_min_messages = panic
+wal_level = logical
+max_wal_senders = 20
+max_replication_slots = 20
+max_worker_processes = 32
+max_logical_replication_workers = 16
+wal_retrieve_retry_interval = 200ms
 """
 
 

@@ -20,7 +20,7 @@ async def main(folder: str, module: str, key: str, point: str) -> None:
     server = Server(Path(folder))
     db = Database(module)
     await open_database(db, server.address(module), limits=Limits(max_connections=2))
-    ledger = DurableLedger(db.opened, Outcomes())
+    ledger = DurableLedger(db, Outcomes())
     with within(0.3 if point == "committed" else 10):  # the repetition waits for this long, and one second
         await ledger.once("m.work", key, lambda: work(db, point))
     print("done")  # noqa: T201  (the parent reads it)

@@ -40,7 +40,7 @@ async def main(folder: str, name: str, instance: str, deadline_s: str) -> None:
         await asyncio.sleep(RUN_S)
         await db.write().execute("INSERT INTO notes (instance, what) VALUES ($1, 'ends')", instance)
 
-    fence = TellingFence(db.opened, name, instance, longest_s=float(deadline_s))
+    fence = TellingFence(db, name, instance, longest_s=float(deadline_s))
     schedules = Schedules([module], instance, inside=inside, recorder=Recorder(), fences={name: fence})
     while line := await asyncio.to_thread(sys.stdin.readline):
         owner, epoch = line.split()

@@ -1,9 +1,6 @@
 """What `ramet data doctor` reads of a real database, and that what mends a finding does mend it."""
 
 import asyncio
-import uuid
-from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
@@ -169,33 +166,6 @@ def test_a_large_table_is_counted_in_a_sample(server: Server, monkeypatch: pytes
             (table,) = await keys.read(admin, module, "owner")
         assert table.share == 0.1
         assert 500 < sum(table.buckets.values()) < 25000
-
-    asyncio.run(main())
-
-
-KEYS: list[tuple[str, Sequence[Any]]] = [
-    ("bigint", [0, 1, -1, 2**62, -(2**62), *range(1000, 1100)]),
-    ("integer", [0, 1, -1, 2**31 - 1, *range(1000, 1050)]),
-    ("smallint", [0, 1, -1, 2**15 - 1]),
-    ("uuid", [uuid.UUID(int=n**9) for n in range(100)]),
-    ("text", ["", "a", "grün", *(f"user-{n}" for n in range(100))]),
-    ("character varying", ["", "a", "grün"]),
-]
-
-
-@pytest.mark.parametrize(("kind", "values"), KEYS, ids=[case[0] for case in KEYS])
-def test_a_bucket_is_the_servers_own_hash_partition(server: Server, kind: str, values: Sequence[Any]) -> None:
-    """So the data can be put under PARTITION BY HASH, or behind another router, as it is."""
-
-    async def main() -> None:
-        module = await _module(server, f"CREATE TABLE t (k {kind}) PARTITION BY HASH (k)")
-        async with server.superuser() as admin:
-            for value in values:
-                bucket = await admin.fetchval(
-                    f"SELECT {keys.bucket_expression('k', kind)}::int FROM (SELECT $1::{kind} AS k) t", value
-                )
-                query = f"SELECT satisfies_hash_partition('{module}.t'::regclass, 1024, {bucket}, $1::{kind})"
-                assert await admin.fetchval(query, value), (value, bucket)
 
     asyncio.run(main())
 

@@ -24,7 +24,7 @@ TABLES = "CREATE TABLE effects (x int); CREATE TABLE t (x int UNIQUE)"
 @asynccontextmanager
 async def ledger_of(server: Server, **limits: Any) -> AsyncIterator[tuple[Database, DurableLedger]]:
     async with server.database(TABLES, **limits) as db:
-        yield db, DurableLedger(db.opened, Outcomes())
+        yield db, DurableLedger(db, Outcomes())
 
 
 async def effects(db: Database) -> int:
@@ -60,7 +60,7 @@ def test_of_many_at_the_same_time_one_has_the_effect_and_all_its_result(server: 
 
     async def main() -> None:
         async with ledger_of(server, max_connections=12) as (db, _):
-            ledgers = [DurableLedger(db.opened, Outcomes()) for _ in range(instances)]
+            ledgers = [DurableLedger(db, Outcomes()) for _ in range(instances)]
 
             async def work(number: int) -> str:
                 if single:
@@ -216,7 +216,7 @@ def test_two_blocks_at_once_in_one_call_are_refused(server: Server) -> None:
 def test_code_that_catches_every_exception_does_not_catch_the_replay(server: Server) -> None:
     async def main() -> None:
         async with ledger_of(server) as (db, _):
-            instances = [DurableLedger(db.opened, Outcomes()) for _ in range(2)]
+            instances = [DurableLedger(db, Outcomes()) for _ in range(2)]
             both = asyncio.Barrier(2)
 
             async def work() -> str:
@@ -322,7 +322,7 @@ def test_a_process_killed_anywhere_leaves_one_effect_and_an_honest_answer(server
 def test_a_repetition_waits_for_the_run_that_is_about_to_store_its_outcome(server: Server) -> None:
     async def main() -> None:
         async with ledger_of(server) as (db, first):
-            second = DurableLedger(db.opened, Outcomes())
+            second = DurableLedger(db, Outcomes())
             committed, go_on = asyncio.Event(), asyncio.Event()
 
             async def work() -> str:

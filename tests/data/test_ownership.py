@@ -22,8 +22,8 @@ EFFECTS = "CREATE TABLE effects (x int)"
 async def fences_of(server: Server, *, longest_s: float = 5.0) -> AsyncIterator[tuple[Database, Fence, Fence]]:
     """A module's database, and the fences of two instances, each with a pool of its own as in two processes."""
     async with server.database(EFFECTS) as db, server.opened(db.module) as other:
-        first = Fence(db.opened, db.module, "a", longest_s=longest_s)
-        yield db, first, Fence(other.opened, db.module, "b", longest_s=longest_s)
+        first = Fence(db, db.module, "a", longest_s=longest_s)
+        yield db, first, Fence(other, db.module, "b", longest_s=longest_s)
 
 
 async def effects(db: Database) -> int:
@@ -170,7 +170,7 @@ def test_a_late_write_of_an_old_owner_is_refused(server: Server) -> None:
 
     async def main() -> None:
         async with fences_of(server) as (db, first, second):
-            ledger = DurableLedger(db.opened, Outcomes())
+            ledger = DurableLedger(db, Outcomes())
 
             async def write() -> str:
                 await db.write().execute("INSERT INTO effects VALUES (1)")

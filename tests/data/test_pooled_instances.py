@@ -9,14 +9,16 @@ import pytest
 
 from ramet import Module
 from ramet.data import errors
+from ramet.data.address import Pooling
 from ramet.model import topology
 from ramet.model.launch import Launch
+from ramet.model.sharding import whole
 from ramet.observe.record import Recorder
 from ramet.operate.databases import DatabaseServer
 from ramet.operate.folder import Folder
 from ramet.process.databases import Databases
 from tests.data import pgbouncer
-from tests.data.support import Server
+from tests.data.support import Server, pool_of
 
 pytestmark = pgbouncer.needed
 TOML = """
@@ -67,14 +69,15 @@ def test_an_instance_works_through_the_pooler_and_guards_its_schedules_past_it(s
                 instance="main-1",
                 modules=[module.name],
                 state="",
-                databases=dict(databases.urls()),
+                databases={name: whole(url) for name, url in databases.urls().items()},
+                pooler=databases.pooler,
                 direct=databases.direct,
                 pool_size=databases.pool_size,
             )
             opened = Databases([module], {module.name: "tests"}, launch, Recorder())
             await opened.open()
-            assert "port=6432" in launch.databases[module.name]
-            assert module.db.opened.pool.is_unnamed is (pgbouncer.version() < (1, 21))
+            assert "port=6432" in launch.databases[module.name].shards[0].url
+            assert pool_of(module.db).entry.pooling is (Pooling.NAMED if pgbouncer.version() >= (1, 21) else Pooling.UNNAMED)
             await module.db.write().execute("CREATE TABLE t (x int)")
             fence = opened.fences[module.name]
             await fence.take(1)

@@ -188,7 +188,7 @@ def test_a_once_call_keeps_its_key_when_its_session_starts_over(server: Server) 
 
     async def main() -> None:
         async with server.database(TABLES) as db:
-            ledger = DurableLedger(db.opened, Outcomes())
+            ledger = DurableLedger(db, Outcomes())
 
             async def work() -> str:
                 async with db.session() as session:

@@ -58,10 +58,10 @@ def test_the_times_are_those_that_were_measured() -> None:
 def test_what_it_needs_is_told_against_what_there_is() -> None:
     """Each part only where it is known."""
     assert told(plan(SEED, SCALED, FACTS), FACTS, []).needs == (
-        "3 instances and 66 database connections at its height, 2 ports for new instances, any that are free"
+        "3 instances and 60 database connections at its height, 2 ports for new instances, any that are free"
     )
     facts = msgspec.structs.replace(FACTS, max_connections=97, instance_bytes=2**20 * 50, free_bytes=2**30)
     assert told(plan(SEED, SCALED, facts), facts, []).needs == (
-        "3 instances and 66 of 97 database connections at its height, 2 ports for new instances, any that are free,"
+        "3 instances and 60 of 97 database connections at its height, 2 ports for new instances, any that are free,"
         " 100 MB of memory more than now (1024 MB are free)"
     )

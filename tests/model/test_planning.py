@@ -166,7 +166,7 @@ def test_a_canary_holds_at_every_gate_where_both_versions_have_traffic() -> None
         pytest.param(
             [Deployed("main", "1", MODULES, 9)],
             msgspec.structs.replace(FACTS, max_connections=97),
-            "it needs 198 database connections at its height, the server has 97",
+            "it needs 180 database connections at its height, the server has 97",
             id="connections",
         ),
         pytest.param(

@@ -67,17 +67,19 @@ class Claim:
           ^                                                  │ └─(the key is there already)──> replay
           └───────────────(the block is rolled back)─────────┘
 
-    stored: the outcome as it is in the ledger already, because the block wrote it before its commit. fence: of the run that makes
+    owner: the database of the call's module. at: the shard of it that has the key. stored: the outcome as it is in the ledger
+    already, because the block wrote it before its commit. fence: of the run that makes
     this call, None outside of one.
     """
 
     FREE, CLAIMING, CLAIMED, REPLAY = "free", "claiming", "claimed", "replay"
 
-    __slots__ = ("call", "encode", "fence", "key", "pool", "state", "stored")
+    __slots__ = ("at", "call", "encode", "fence", "key", "owner", "state", "stored")
 
-    def __init__(self, pool: object, call: str, key: str, encode: Callable[[Any], bytes]) -> None:
+    def __init__(self, owner: object, call: str, key: str, encode: Callable[[Any], bytes]) -> None:
         self.fence = fence_of(current_claim.get())
-        self.pool = pool
+        self.owner = owner
+        self.at: Any = None
         self.call = call
         self.key = key
         self.encode = encode
@@ -87,8 +89,8 @@ class Claim:
     def __repr__(self) -> str:
         return f"<Claim of {self.call} under {self.key}: {self.state}>"
 
-    def begin(self) -> bool:
-        """Whether the block that now begins has to insert the key."""
+    def begin(self, at: Any) -> bool:
+        """Whether the block that now begins has to insert the key. at: the shard that it writes to, of type `Opened`."""
         if self.state == Claim.CLAIMED:
             return False
         if self.state == Claim.REPLAY:
@@ -99,6 +101,7 @@ class Claim:
                 hint="one after the other: the first to commit carries the call's key",
             )
         self.state = Claim.CLAIMING
+        self.at = at
         return True
 
     def refused(self) -> Replay:

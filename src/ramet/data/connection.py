@@ -14,10 +14,9 @@ answer. A block thus costs two round trips, not three:
 behind. Zero is clean, which is nearly always; the pool mends the others. A statement that is prepared here for the first time
 leaves the server in an implicit transaction until the next Sync, in which no prefix may come: hence `_learn`.
 
-Behind a pooler that mixes up prepared statements (`Pooling.UNNAMED`) a statement is prepared without a name each time. The
-server stays ours from then until its answer, since there is no Sync in between; and the prefix, which has no name either, cannot
-come along: BEGIN goes by itself. What would stay in the session is refused behind any pooler, since the next transaction is in
-another one.
+Behind a pooler that mixes up prepared statements (`Pooling.UNNAMED`) a statement is prepared without a name, each time anew for
+what it returns; asyncpg then sends it once more together with its arguments, so that any session can answer. What would stay in
+the session is refused behind any pooler, since the next transaction is in another one.
 
 A failed statement raises one of `ramet.data.errors`, with asyncpg's as the cause. A cancelled one leaves at once, and the
 server is told.
@@ -68,10 +67,17 @@ monotonic = time.monotonic
 
 
 class Prefix(NamedTuple):
+    """text: as a script, for where it is sent by itself."""
+
     text: str
     message: bytes
     is_transaction: bool
     writes: bool
+
+    def then(self, text: str) -> "Prefix":
+        """With one more statement after it."""
+        more = prefix(text, is_transaction=False, writes=False)
+        return self._replace(text=f"{self.text}; {text}", message=self.message + more.message)
 
 
 def prefix(text: str, *, is_transaction: bool, writes: bool) -> Prefix:
@@ -83,6 +89,11 @@ def prefix(text: str, *, is_transaction: bool, writes: bool) -> Prefix:
         kind + (len(body) + 4).to_bytes(4, "big") + body for kind, body in ((b"P", parse), (b"B", bind), (b"E", execute))
     )
     return Prefix(text, message, is_transaction, writes)
+
+
+_COMMIT = prefix("COMMIT", is_transaction=False, writes=False)
+POSITION = "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint"
+"""Where the log of a primary is, in bytes. Source: PostgreSQL 18, 9.28.3."""
 
 
 class Known(NamedTuple):
@@ -124,7 +135,8 @@ class Statement:
 
 
 class Connection:
-    """driver: asyncpg's own. prefix: sent with the next statement. may_have_run: what is said of a failure now.
+    """driver: asyncpg's own. prefix: sent with the next statement. may_have_run: what is said of a failure now. has_failed: a
+    statement of the block has.
 
     context, series, used_at: of the last statement, for those who ask who holds it. held_since: begin of the block, 0 without
     one. Times are monotonic seconds.
@@ -133,6 +145,7 @@ class Connection:
     __slots__ = (
         "_alarm", "_begins", "_bind_execute", "_commits", "_current_task", "_finish", "_is_unnamed", "_pid", "_prepared",
         "_prepares", "_query", "_rollbacks", "_texts", "_write", "cancelling", "context", "deadline", "driver", "flaws",
+        "has_failed",
         "held_since", "may_have_run", "opened_at", "prefix", "series", "task", "used_at",
     )  # fmt: skip
 
@@ -158,6 +171,7 @@ class Connection:
         self.series: Series | None = None
         self.prefix: Prefix | None = None
         self.may_have_run = False
+        self.has_failed = False
         self.flaws = 0
         self.opened_at = self.used_at = monotonic()
         self.held_since = 0.0
@@ -178,6 +192,7 @@ class Connection:
         self.prefix = None
         self.held_since = 0.0
         self.may_have_run = False
+        self.has_failed = False
         if self.driver.is_in_transaction():
             self.flaws |= IN_TRANSACTION
 
@@ -273,6 +288,7 @@ class Connection:
 
     def _failed(self, error: BaseException, *, has_prefix: bool) -> BaseException:
         task, self.task = self.task, None
+        self.has_failed = True
         summary = self.series.labels["summary"] if self.series else ""
         if isinstance(error, asyncio.CancelledError):
             self.flaws |= INTERRUPTED
@@ -331,6 +347,16 @@ class Connection:
         """COMMIT, for `check_committed`. Only if the block has begun."""
         self.may_have_run = True
         return self.run(self._commits, self._query("COMMIT", None))
+
+    async def commit_at(self) -> int:
+        """COMMIT, and where the log of the server is after it, in one round trip. Raises what `check_committed` raises."""
+        if self.has_failed:  # only the answer to COMMIT itself tells whether it was one
+            self.check_committed(await self.commit())
+            return (await self.rows(POSITION, (), 1))[0][0]
+        known = await self.learned(POSITION)
+        self.may_have_run = True
+        self.prefix = _COMMIT
+        return (await self.run(self._commits, self._bind_execute(known.state, (), "", 1, False, None)))[0][0]
 
     @staticmethod
     def check_committed(tag: str) -> None:

@@ -6,17 +6,32 @@ behind it, which is why a database with a key is asked with the key while it has
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, Protocol, TypeVar, overload
 
 from ramet.data.errors import BlockMisuse, DatabaseNotBound, KeyMisuse
 from ramet.data.queries import Opened
 from ramet.data.reads import Read
+from ramet.data.scatter import Scatter
 from ramet.data.transactions import Transaction
 
 T = TypeVar("T")
 
 Isolation = Literal["read_committed", "repeatable_read", "serializable"]
 Run = Callable[[Callable[[], Transaction], Callable[[Transaction], Awaitable[Any]]], Coroutine[Any, Any, Any]]
+
+
+Sync = Literal["replicas"]
+
+
+class Routes(Protocol):
+    """The shards that an instance has opened (`ramet.data.shards`)."""
+
+    @property
+    def home(self) -> Opened: ...
+    @property
+    def all(self) -> list[Opened]: ...
+    def of(self, key: Any, /) -> Opened: ...
+    def for_write(self, key: Any, /) -> Opened: ...
 
 
 class _NoKey:
@@ -34,6 +49,7 @@ class Database:
         self.module = module
         self.key = key
         self._opened: Opened | None = None
+        self._shards: Routes | None = None
         self._run: Run | None = None
 
     def __repr__(self) -> str:
@@ -49,19 +65,37 @@ class Database:
         self._opened = opened
         self._run = run
 
+    def bind_shards(self, shards: "Routes", run: Run) -> None:
+        """Use these from now on, as they are at each time."""
+        self._shards = shards
+        self._opened = shards.home
+        self._run = run
+
     def unbind(self) -> None:
-        self._opened = self._run = None
+        self._opened = self._shards = self._run = None
 
     @property
     def opened(self) -> Opened:
-        """For the parts of `data`. Raises DatabaseNotBound."""
+        """For the parts of `data`: the shard of what has no key. Raises DatabaseNotBound."""
         if self._opened is None:
             raise self._not_bound()
-        return self._opened
+        return self._opened if self._shards is None else self._shards.home
+
+    @property
+    def all_opened(self) -> list[Opened]:
+        """Of all shards. Raises DatabaseNotBound."""
+        return [self.opened] if self._shards is None else self._shards.all
 
     @property
     def is_bound(self) -> bool:
         return self._opened is not None
+
+    def route(self, key: Any, writes: bool) -> Opened:
+        """Where a key is now. Raises KeyMisuse for one of the wrong type, NoShard."""
+        shards = self._shards
+        if shards is None:
+            return self.opened
+        return shards.for_write(key) if writes else shards.of(key)
 
     @overload
     def read(self, key: Any = ..., *, isolation: None = ...) -> Read: ...
@@ -75,16 +109,33 @@ class Database:
         opened = self._opened
         if opened is None or (key is _NO_KEY or key is None) is (self.key is not None):
             raise self._misuse("read", key)
+        if self._shards is not None:
+            opened = self._shards.of(key)
         if isolation is None:
-            return Read(opened)
-        return Transaction(opened, self._begin(opened.begin_read, isolation))
+            return Read(opened, route=self.route, key=key)
+        return Transaction(opened, self._begin(opened.begin_read, isolation), route=self.route, key=key)
 
-    def write(self, key: Any = _NO_KEY, *, isolation: Isolation | None = None) -> Transaction:
-        """One statement awaited on it commits by itself; as a block it is a transaction, which commits when the block ends."""
+    def write(self, key: Any = _NO_KEY, *, isolation: Isolation | None = None, sync: Sync | None = None) -> Transaction:
+        """One statement awaited on it commits by itself; as a block it is a transaction, which commits when the block ends.
+
+        sync: `replicas` commits when a replica has it too, and can be read there.
+        """
         opened = self._opened
         if opened is None or (key is _NO_KEY or key is None) is (self.key is not None):
             raise self._misuse("write", key)
-        return Transaction(opened, opened.begin_write[None] if isolation is None else self._begin(opened.begin_write, isolation))
+        if self._shards is not None:
+            opened = self._shards.of(key)
+        if sync is not None:
+            if sync != "replicas":
+                raise BlockMisuse(f"there is no sync={sync!r}", hint='sync="replicas"')
+            isolation_and_sync = f"{isolation or 'read_committed'} replicas"
+            return Transaction(opened, self._begin(opened.begin_write, isolation_and_sync), route=self.route, key=key)
+        begin = opened.begin_write[None] if isolation is None else self._begin(opened.begin_write, isolation)
+        return Transaction(opened, begin, route=self.route, key=key)
+
+    def scatter(self) -> Scatter:
+        """A read of all shards, for what has no key: `await db.scatter().fetch("SELECT ...")`. Never chosen for you."""
+        return Scatter(self)
 
     async def run(
         self, work: Callable[[Transaction], Awaitable[T]], *, key: Any = _NO_KEY, isolation: Isolation | None = None
@@ -125,6 +176,7 @@ class Database:
     def _begin(self, known: Any, isolation: str) -> Any:
         if isolation not in known:
             raise BlockMisuse(
-                f"there is no isolation level {isolation!r}", hint=f"one of {', '.join(level for level in known if level)}"
+                f"there is no isolation level {isolation!r}",
+                hint=f"one of {', '.join(level for level in known if level and ' ' not in level)}",
             )
         return known[isolation]

@@ -16,9 +16,11 @@
     │   ├── LockNotAvailable          RM512  a lock was not to be had within `lock_timeout`, or at once
     │   ├── StatementRefused          RM513  anything else that the server, or the driver before it, refuses
     │   ├── DatabaseUnavailable       RM514  no connection, or a lost one
+    │   ├── Moved                     RM518  another shard owns the key by now: nothing was written
     │   └── PoolExhausted             RM515  no free connection within the checkout timeout. Names who holds them
     ├── StatementDeadline             RM516  a ramet.DeadlineExceeded: the time of the work around was up
     ├── OutcomeUnknown                RM517  a CallError: a `once` call ran under this key, and its outcome was not stored
+    ├── NoShard                       RM519  no shard has the key: a range is missing
     ├── UsageError                           your code or your configuration
     │   ├── DatabaseNotBound          RM520  a database was used where no instance has opened it
     │   ├── KeyMisuse                 RM521  a key was left out, or given where none is declared. A TypeError too
@@ -124,6 +126,16 @@ class StatementDeadline(DeadlineExceeded):
 
 class OutcomeUnknown(CallError):
     code = "RM517"
+
+
+class Moved(DatabaseError):
+    """The server itself refused the write, before it did anything: its fence is up, since another shard is to own the key."""
+
+    code = "RM518"
+
+
+class NoShard(RametError):
+    code = "RM519"
 
 
 class DatabaseNotBound(NotBound):

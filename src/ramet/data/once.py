@@ -26,6 +26,7 @@ from typing import Any, Protocol
 
 from ramet.data import errors
 from ramet.data.claims import RESULT, Claim, Replay, current_claim
+from ramet.data.database import Database
 from ramet.data.queries import Opened
 from ramet.data.reads import Read
 from ramet.data.transactions import Transaction
@@ -53,18 +54,21 @@ class Outcomes(Protocol):
 
 
 class DurableLedger:
-    """A `ramet.calls.ledger.Ledger`. opened: the database of the module whose calls these are."""
+    """A `ramet.calls.ledger.Ledger`. database: of the module whose calls these are. A key is in the shard that its call
+    wrote to."""
 
     is_durable = True
 
-    def __init__(self, opened: Opened, outcomes: Outcomes, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        self._opened = opened
+    def __init__(
+        self, database: Database, outcomes: Outcomes, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        self._database = database
         self._outcomes = outcomes
         self._sleep = sleep
         self._running: dict[tuple[str, str], asyncio.Future[None]] = {}
 
     def __repr__(self) -> str:
-        return f"<DurableLedger of {self._opened.pool!r}: {len(self._running)} calls running>"
+        return f"<DurableLedger of {self._database!r}: {len(self._running)} calls running>"
 
     async def once(self, call: str, key: str, work: Callable[[], Awaitable[Any]]) -> Any:
         """The result of `work`, or of the run that had this key before. Raises what that run raised, or OutcomeUnknown."""
@@ -80,15 +84,14 @@ class DurableLedger:
 
     async def purge(self, *, older_than_s: float = KEPT_S) -> int:
         """Forget outcomes by age. Returns how many."""
-        tag = await self._write(
-            "DELETE FROM ramet_once WHERE created < clock_timestamp() - $1 * interval '1 second'", older_than_s
-        )
-        return int(tag.rpartition(" ")[2])
+        query = "DELETE FROM ramet_once WHERE created < clock_timestamp() - $1 * interval '1 second'"
+        tags = [await _write(opened, query, older_than_s) for opened in self._database.all_opened]
+        return sum(int(tag.rpartition(" ")[2]) for tag in tags)
 
     async def _once(self, call: str, key: str, work: Callable[[], Awaitable[Any]]) -> Any:
-        if await self._look(call, key) is not None:
-            return await self._outcome_of(call, key)
-        claim = Claim(self._opened.pool, call, key, lambda value: _RETURNED + self._outcomes.encode_result(call, value))
+        if (at := await self._find(call, key)) is not None:
+            return await self._outcome_of(at, call, key)
+        claim = Claim(self._database, call, key, lambda value: _RETURNED + self._outcomes.encode_result(call, value))
         try:
             value = await _under(claim, work)
         except Replay:
@@ -102,7 +105,13 @@ class DurableLedger:
             if claim.state is not Claim.REPLAY:
                 await self._store_result(claim, value)
                 return value
-        return await self._outcome_of(call, key)
+        return await self._outcome_of(claim.at, call, key)
+
+    async def _find(self, call: str, key: str) -> Opened | None:
+        """The shard that has the key; None where none has."""
+        shards = self._database.all_opened
+        rows = await asyncio.gather(*(_look(opened, call, key) for opened in shards))
+        return next((opened for opened, row in zip(shards, rows, strict=True) if row is not None), None)
 
     async def _store_result(self, claim: Claim, value: Any) -> None:
         if claim.state is Claim.CLAIMED:
@@ -120,17 +129,17 @@ class DurableLedger:
 
     async def _store(self, claim: Claim, data: bytes) -> None:
         try:
-            await self._write(RESULT, claim.call, claim.key, data)
+            await _write(claim.at, RESULT, claim.call, claim.key, data)
         except (errors.DatabaseError, errors.StatementDeadline) as error:
             # The effect is there and this caller can be told the outcome; only a repetition will not learn it.
             logger.warning(
                 "once.outcome_not_stored", extra={"call": claim.call, "key": claim.key, "error_type": type(error).__name__}
             )
 
-    async def _outcome_of(self, call: str, key: str) -> Any:
+    async def _outcome_of(self, at: Opened, call: str, key: str) -> Any:
         pause_s = FIRST_PAUSE_S
         while True:
-            row = await self._look(call, key)
+            row = await _look(at, call, key)
             if row is not None and row["result"] is not None:
                 return self._answer(call, bytes(row["result"]))
             if row is None or row["is_overdue"]:
@@ -145,11 +154,14 @@ class DurableLedger:
             raise self._outcomes.decode_error(call, stored[1:])
         return self._outcomes.decode_result(call, stored[1:])
 
-    async def _look(self, call: str, key: str) -> Any:
-        return await Read(self._opened).fetchrow(_LOOK, call, key)
 
-    async def _write(self, query: str, *args: Any) -> str:
-        return await Transaction(self._opened, self._opened.begin_write[None]).execute(query, *args)
+async def _look(at: Opened, call: str, key: str) -> Any:
+    """At the primary: a replica may not have the row yet."""
+    return await Read(at._replace(reader=None)).fetchrow(_LOOK, call, key)
+
+
+async def _write(at: Opened, query: str, *args: Any) -> str:
+    return await Transaction(at, at.begin_write[None]).execute(query, *args)
 
 
 async def _under(claim: Claim, work: Callable[[], Awaitable[Any]]) -> Any:

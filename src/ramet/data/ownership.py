@@ -20,13 +20,14 @@ with the same epoch. A module without a database has no fence: there the table a
 
 import asyncio
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from ramet.data import driver, errors, refusals
 from ramet.data.address import Address
 from ramet.data.claims import Fenced, current_claim
+from ramet.data.database import Database
 from ramet.data.entry import open_session
 from ramet.data.queries import Blocks, Opened
 from ramet.data.reads import Read
@@ -75,21 +76,35 @@ async def reserve(address: Address, *, connect_s: float = 10.0) -> int:
 
 
 class Fence:
-    """One instance's side of it, for one module. longest_s: the longest deadline of its schedules. sessions: a pool of the server
-    itself, the module's own by default.
+    """One instance's side of it, for one module. longest_s: the longest deadline of its schedules. sessions: for the pool of the
+    module's home the one whose sessions stay, which is itself unless a pooler is between.
 
     All runs of the module in this instance share one session, which is taken with the first and given back with the last.
     """
 
-    def __init__(self, opened: Opened, module: str, instance: str, *, longest_s: float, sessions: Blocks | None = None) -> None:
-        self._opened = opened
-        self._sessions = sessions or opened.pool
+    def __init__(
+        self,
+        database: Database,
+        module: str,
+        instance: str,
+        *,
+        longest_s: float,
+        sessions: Callable[[Blocks], Blocks] = lambda pool: pool,
+    ) -> None:
+        self._database = database
+        self._sessions = sessions
         self._module = module
         self._instance = instance
         self._idle_ms = str(round((longest_s + GRACE_S) * 1000))
         self._session: Any = None
+        self._pool: Any = None
         self._held: set[str] = set()
         self._turn = asyncio.Lock()
+
+    @property
+    def _opened(self) -> Opened:
+        """Its home is where the owner's row is. Read at the primary: a replica may not know the owner yet."""
+        return self._database.opened._replace(reader=None)
 
     def __repr__(self) -> str:
         return f"<Fence of {self._module} in {self._instance}: {', '.join(sorted(self._held)) or 'no'} runs>"
@@ -151,7 +166,7 @@ class Fence:
         async with self._turn:
             if self._session is None:
                 with _soon():
-                    pool = self._sessions
+                    self._pool = pool = self._sessions(self._opened.pool)
                     self._session = pool.take() or await pool.wait_connection()
             row = await self._ask(_LOCK, self._key(schedule), self._idle_ms)
             if row[0]:
@@ -175,7 +190,7 @@ class Fence:
         """The pool resets it, or closes it; either way its locks end."""
         session, self._session = self._session, None
         session.left()
-        self._sessions.give(session)
+        self._pool.give(session)
 
     async def _write(self, query: str, *args: Any) -> Any:
         return await Transaction(self._opened, self._opened.begin_write[None]).fetchval(query, *args)

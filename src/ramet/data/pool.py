@@ -26,7 +26,7 @@ from typing import Any
 
 from ramet.data import connection as connections
 from ramet.data import driver, errors, refusals
-from ramet.data.address import Address, Pooling
+from ramet.data.address import Address
 from ramet.data.connection import Connection, Texts, monotonic
 from ramet.data.deadlines import Alarm, task_reader
 from ramet.data.entry import Entry
@@ -95,7 +95,8 @@ def flaws_of_age(*, now: float, opened_at: float, used_at: float, spread: float,
 
 
 class Pool:
-    """role: what the server is to be. open_connection: how to get one; tests put their own."""
+    """role: what the server is to be. tracked: the name under which writers note positions, see `replicas`. open_connection: how
+    to get one; tests put their own."""
 
     def __init__(
         self,
@@ -105,6 +106,7 @@ class Pool:
         limits: Limits | None = None,
         recorder: Recorder | None = None,
         role: Role = Role.ANY,
+        tracked: str = "",
         open_connection: Callable[[], Coroutine[Any, Any, driver.Driver]] | None = None,
     ) -> None:
         self.address = address
@@ -112,6 +114,8 @@ class Pool:
         self.limits = limits or Limits()
         self.recorder = recorder or Recorder()
         self.all: set[Connection] = set()
+        self.reroutes = False
+        self.tracked = tracked
         self.texts = Texts(self.recorder, module)
         self.current_task: Callable[[], asyncio.Task[Any] | None] = asyncio.current_task
         self.entry = Entry(
@@ -153,16 +157,13 @@ class Pool:
             **self._counts,
         }
 
-    @property
-    def is_unnamed(self) -> bool:
-        return self.entry.pooling is Pooling.UNNAMED
-
-    async def open(self) -> None:
-        """Connect the minimum. Raises DatabaseUnavailable, PoolerUnfit or InsufficientPrivilege; then nothing is left open."""
+    async def open(self, *, is_required: bool = True) -> None:
+        """Connect the minimum. Raises DatabaseUnavailable, PoolerUnfit or InsufficientPrivilege; then nothing is left open. Where
+        it is not required, as a replica is not, it connects when somebody asks."""
         self._is_open = True
         self.current_task = task_reader()
         try:
-            for _ in range(self.limits.min_connections):
+            for _ in range(self.limits.min_connections if is_required else 0):
                 self._idle.append(await self._new())
         except BaseException:
             await self.close(drain_s=0)

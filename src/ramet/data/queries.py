@@ -37,16 +37,27 @@ class Blocks(Protocol):
     """What blocks need of the part that has opened the database."""
 
     texts: Any
-
-    @property
-    def is_unnamed(self) -> bool:
-        """Whether a pooler is there that mixes up prepared statements (`address.Pooling.UNNAMED`)."""
-        ...
+    reroutes: bool
+    """Whether a block that was made earlier must look again where its key is."""
+    tracked: str
+    """Under which name writers note positions; empty where they need not."""
 
     def take(self) -> Any: ...
     async def wait_connection(self) -> Any: ...
     def give(self, connection: Any, /) -> None: ...
     def current_task(self) -> Any: ...
+
+
+async def _once(statement: Callable[[], Awaitable[Any]]) -> Any:
+    return await statement()
+
+
+async def _one_by_one(statements: Sequence[Awaitable[Any]], _: int) -> list[Any]:
+    return [await statement for statement in statements]
+
+
+async def _nowhere(_: Any) -> int:
+    return 0
 
 
 class Opened(NamedTuple):
@@ -63,6 +74,17 @@ class Opened(NamedTuple):
     """Takes a Transaction, a statement and its parameters; returns rows and the command tag."""
     join_session: Callable[[Any, Mapping[str, Any]], AbstractAsyncContextManager[Any]]
     """Takes a Transaction and the options of an AsyncSession."""
+    retry_moved: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]] = _once
+    """Runs a single statement, and again where a fence has refused it."""
+    position: Callable[[Any], Awaitable[int]] = _nowhere
+    """Takes a pool; where the log of its server is."""
+    scatter: Callable[[Sequence[Awaitable[Any]], int], Awaitable[list[Any]]] = _one_by_one
+    """Asks all shards, so many at once, and counts it."""
+    owner: object = None
+    """The database, the same for all of its shards."""
+    reader: Any = None
+    """A `replicas.Reader`, where there are replicas."""
+    shard: int = 0
 
 
 class Statements(ABC):

@@ -11,7 +11,7 @@ from typing import Any
 
 from ramet.data.errors import SchemaChanged
 from ramet.data.queries import Blocks, Compilable, Opened, Statements
-from ramet.data.transactions import Open, Transaction, check_nested, open_block
+from ramet.data.transactions import Open, Route, Transaction, check_nested, open_block
 
 
 class Read(Statements):
@@ -21,8 +21,10 @@ class Read(Statements):
     task: Any = None
     _outer: Open | None = None
 
-    def __init__(self, opened: Opened) -> None:
+    def __init__(self, opened: Opened, *, route: Route | None = None, key: Any = None) -> None:
         self._opened = opened
+        self._route = route
+        self._key = key
 
     def __repr__(self) -> str:
         return f"<Read of {self._opened.pool!r}>"
@@ -44,14 +46,26 @@ class Read(Statements):
         self.is_open = False
         open_block.set(self._outer)
 
+    def _here(self) -> Opened:
+        """Where the key is now; it may have moved since this was made."""
+        if self._opened.pool.reroutes and self._route is not None:
+            self._opened = self._route(self._key, False)
+        return self._opened
+
     async def cursor(self, query: str, *args: Any, prefetch: int = 50) -> AsyncIterator[Any]:
         """Rows as they come, `prefetch` at a time, in a transaction of its own."""
-        async with Transaction(self._opened, self._opened.begin_read["repeatable_read"], is_inner=True) as tx:
+        opened = self._here()
+        async with Transaction(opened, opened.begin_read["repeatable_read"], is_inner=True) as tx:
             async for row in tx.cursor(query, *args, prefetch=prefetch):
                 yield row
 
     async def _rows(self, query: str, args: Sequence[Any], limit: int) -> list[Any]:
-        pool = self._opened.pool
+        opened = self._opened
+        if opened.pool.reroutes:
+            opened = self._here()
+            if opened.reader is not None:
+                return await opened.reader.rows(query, args, limit)
+        pool = opened.pool
         connection = pool.take() or await pool.wait_connection()
         try:
             return await connection.rows(query, args, limit)
@@ -61,7 +75,8 @@ class Read(Statements):
             pool.give(connection)
 
     async def _status(self, query: str, args: Sequence[Any]) -> str:
-        pool = self._opened.pool
+        opened = self._here()
+        pool = await opened.reader.pool() if opened.reader is not None else opened.pool
         connection = pool.take() or await pool.wait_connection()
         try:
             return await connection.status(query, args)
@@ -70,9 +85,11 @@ class Read(Statements):
             pool.give(connection)
 
     async def _many(self, query: str, args: Iterable[Sequence[Any]]) -> None:
-        async with Transaction(self._opened, self._opened.begin_read["repeatable_read"], is_inner=True) as tx:
+        opened = self._here()
+        async with Transaction(opened, opened.begin_read["repeatable_read"], is_inner=True) as tx:
             await tx.executemany(query, args)
 
     async def _core(self, statement: Compilable, parameters: Any) -> tuple[list[Any], str]:
-        async with Transaction(self._opened, self._opened.begin_read["read_committed"], is_inner=True) as tx:
+        opened = self._here()
+        async with Transaction(opened, opened.begin_read["read_committed"], is_inner=True) as tx:
             return await self._opened.run_core(tx, statement, parameters)

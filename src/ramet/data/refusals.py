@@ -20,6 +20,7 @@ _OTHERS: dict[str, type[DatabaseError]] = {
     "42501": errors.InsufficientPrivilege,
     "25006": errors.ReadOnly,
     "55P03": errors.LockNotAvailable,
+    "RM001": errors.Moved,
 }
 _UNAVAILABLE = ("08", "57P", "53")
 """Connection exceptions, the server shutting down or starting, out of connections, memory or disk."""
@@ -85,6 +86,8 @@ def _hint(kind: type[DatabaseError], error: Any) -> str | None:
         return "a module reaches its own schema only: ask the other module by a call"
     if kind is errors.TransactionConflict:
         return "run it again, or hand the block to `db.run(...)`, which does"
+    if kind is errors.Moved:
+        return "run the block again, or hand it to `db.run(...)`, which does, at the new owner"
     return error.hint
 
 

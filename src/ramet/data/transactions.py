@@ -6,7 +6,7 @@
 A block is rolled back by the pool, behind the caller's back, when it was cancelled: whoever cancels does not want to wait.
 """
 
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from types import TracebackType
@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 from ramet.data.claims import CLAIM, LEDGER_KEY, RESULT, Claim, current_claim, fence_of
 from ramet.data.errors import BlockMisuse, SchemaChanged, UniqueViolation
 from ramet.data.queries import Blocks, Compilable, Opened, Statements
+from ramet.wire.context import current
 
 T = TypeVar("T")
 
@@ -31,6 +32,9 @@ class Open(Protocol):
     @property
     def task(self) -> object: ...
 
+
+Route = Callable[[Any, bool], Opened]
+"""Where a key is to be read (False) or written (True) now."""
 
 open_block: ContextVar[Open | None] = ContextVar("ramet_open_block", default=None)
 
@@ -61,13 +65,22 @@ class Transaction(Statements):
     _is_inner = False
     _is_starting = False
     _outer: Open | None = None
+    _from: Any = None
+    """The pool of the connection."""
+    _route: Route | None = None
+    _key: Any = None
     task: Any = None
     guest: Any = None
     """SQLAlchemy's connection on this block, once there is one. Has `leave`."""
 
-    def __init__(self, opened: Opened, begin: Any, *, is_inner: bool = False) -> None:
+    def __init__(
+        self, opened: Opened, begin: Any, *, route: Route | None = None, key: Any = None, is_inner: bool = False
+    ) -> None:
         self._opened = opened
         self._begin = begin
+        if route is not None:
+            self._route = route
+            self._key = key
         if is_inner:
             self._is_inner = True
 
@@ -109,12 +122,19 @@ class Transaction(Statements):
                 if self._result is not None and self._claim is not None:
                     await connection.rows(RESULT, (self._claim.call, self._claim.key, self._result), 0)
                 if connection.prefix is None:
-                    connection.check_committed(await connection.commit())
+                    await self._commit(connection)
                 is_committed = True
             elif issubclass(kind, Exception):
                 await connection.rollback()
         finally:
             self._let_go(is_committed=is_committed)
+
+    async def _commit(self, connection: Any) -> None:
+        tracked = self._from.tracked
+        if tracked and self._begin.writes:
+            current.get().causal.note(tracked, await connection.commit_at())
+        else:
+            connection.check_committed(await connection.commit())
 
     def transaction(self) -> "Savepoint":
         """A part that can fail by itself: `async with tx.transaction():`. asyncpg's name for a savepoint."""
@@ -127,7 +147,7 @@ class Transaction(Statements):
         known to have run, but not with what result. Outside of a `once` call it does nothing.
         """
         claim = current_claim.get()
-        if isinstance(claim, Claim) and claim.pool is self._opened.pool:
+        if isinstance(claim, Claim) and claim.owner is self._opened.owner:
             self._result = claim.encode(value)
         return value
 
@@ -171,19 +191,22 @@ class Transaction(Statements):
             return self._connection
         if self._is_starting:
             raise BlockMisuse("two tasks use one block at the same time", hint="one block for each task")
-        pool = self._opened.pool
+        pool = self._pool()
         self._is_starting = True
         try:
+            if not self._begin.writes and self._opened.reader is not None:
+                pool = await self._opened.reader.pool()
             connection = pool.take() or await pool.wait_connection()
         finally:
             self._is_starting = False
         connection.prefix = self._begin
         self._connection = connection
+        self._from = pool
         claim = current_claim.get()
         if claim is not None and self._begin.writes:
             if (fence := fence_of(claim)) is not None and fence.pool is pool:
                 await fence.enter(connection)
-            if isinstance(claim, Claim) and claim.pool is pool and claim.begin():
+            if isinstance(claim, Claim) and claim.owner is self._opened.owner and claim.begin(self._opened):
                 self._claim = claim
                 await _claim_key(connection, claim)
         return connection
@@ -202,7 +225,7 @@ class Transaction(Statements):
             claim.ended(is_committed=is_committed)
             claim.stored = self._result if is_committed else None
         connection.left()
-        self._opened.pool.give(connection)
+        self._from.give(connection)
 
     async def command(self, text: str) -> None:
         connection = await self._begun()
@@ -218,13 +241,25 @@ class Transaction(Statements):
         await connection.begin_now()
         return connection
 
+    def _pool(self) -> Blocks:
+        """Where the key is now; it may have moved since the block was made."""
+        if self._opened.pool.reroutes and self._route is not None:
+            self._opened = self._route(self._key, self._begin.writes)
+        return self._opened.pool
+
     def _start_at_once(self) -> Any:
         """`start` where it has nothing to wait for and nothing to claim, else None. Spares the usual block a coroutine."""
         if self._state is not _OPEN or self._is_starting or current_claim.get() is not None:
             return None
-        self._connection = connection = self._opened.pool.take()
+        pool = self._opened.pool
+        if pool.reroutes:
+            if not self._begin.writes and self._opened.reader is not None:
+                return None
+            pool = self._pool()
+        self._connection = connection = pool.take()
         if connection is not None:
             connection.prefix = self._begin
+            self._from = pool
         return connection
 
     def _rows(self, query: str, args: Sequence[Any], limit: int) -> Coroutine[Any, Any, list[Any]]:
@@ -235,39 +270,58 @@ class Transaction(Statements):
         """Of a block that has to wait for its connection, and of a statement without a block."""
         if self._state is not _NEW:
             return await (await self.start()).rows(query, args, limit)
-        if self._needs_block():
+        if self._begin is not self._opened.begin_write[None] or current_claim.get() is not None:
             async with self._alone() as tx:
                 return await tx._other_rows(query, args, limit)  # noqa: SLF001  (of this class)
-        pool, write_once = self._opened.pool, self._opened.write_once
+        if self._opened.pool.reroutes and self._route is not None:
+            return await self._opened.retry_moved(lambda: self._rows_once(query, args, limit))
+        return await self._rows_once(query, args, limit)
+
+    async def _rows_once(self, query: str, args: Sequence[Any], limit: int) -> list[Any]:
+        pool, write_once = self._pool(), self._opened.write_once
         connection = pool.take() or await pool.wait_connection()
         try:
             connection.prefix = write_once
             connection.may_have_run = True
-            return await connection.rows(query, args, limit)
+            rows = await connection.rows(query, args, limit)
         except SchemaChanged as error:
             if not error.sqlstate:
                 raise  # the driver could not read the answer, so the statement did run
             connection.prefix = write_once
-            return await connection.rows(query, args, limit)
+            rows = await connection.rows(query, args, limit)
         finally:
             connection.left()
             pool.give(connection)
+        await self._note(pool)
+        return rows
 
     async def _status(self, query: str, args: Sequence[Any]) -> str:
         if self._state is not _NEW:
             return await (await self.start()).status(query, args)
-        if self._needs_block():
+        if self._begin is not self._opened.begin_write[None] or current_claim.get() is not None:
             async with self._alone() as tx:
                 return await tx._status(query, args)  # noqa: SLF001  (of this class)
-        pool = self._opened.pool
+        if self._opened.pool.reroutes and self._route is not None:
+            return await self._opened.retry_moved(lambda: self._status_once(query, args))
+        return await self._status_once(query, args)
+
+    async def _status_once(self, query: str, args: Sequence[Any]) -> str:
+        pool = self._pool()
         connection = pool.take() or await pool.wait_connection()
         try:
             connection.prefix = self._opened.write_once
             connection.may_have_run = True
-            return await connection.status(query, args)
+            tag = await connection.status(query, args)
         finally:
             connection.left()
             pool.give(connection)
+        await self._note(pool)
+        return tag
+
+    async def _note(self, pool: Blocks) -> None:
+        """Where the log is after a statement that committed by itself."""
+        if pool.tracked:
+            current.get().causal.note(pool.tracked, await self._opened.position(pool))
 
     async def _many(self, query: str, args: Iterable[Sequence[Any]]) -> None:
         if self._state is _NEW:
@@ -281,14 +335,9 @@ class Transaction(Statements):
                 return await tx._core(statement, parameters)  # noqa: SLF001  (of this class)
         return await self._opened.run_core(self, statement, parameters)
 
-    def _needs_block(self) -> bool:
-        """Whether a statement by itself is more than one: at another isolation, with a key or an epoch, or behind a pooler."""
-        opened = self._opened
-        return self._begin is not opened.begin_write[None] or current_claim.get() is not None or opened.pool.is_unnamed
-
     def _alone(self) -> "Transaction":
         """For one statement that cannot do without a transaction."""
-        return Transaction(self._opened, self._begin, is_inner=True)
+        return Transaction(self._opened, self._begin, route=self._route, key=self._key, is_inner=True)
 
 
 class Savepoint:

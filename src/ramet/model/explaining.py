@@ -39,8 +39,28 @@ _RISKS = {
     "Stop": ("none in traffic by then; a call that lasts over 15 s is cut off", "start them again"),
     "Migrate": ("a lock that is held for long makes it wait and try again", ""),
     "Settle": ("none", "the name of before"),
+    "AddServer": ("it may not start: nothing is on it yet", "stop it"),
+    "RemoveServer": ("none: no shard is on it", "start it again"),
+    "AddShard": ("none: it owns nothing", "remove it"),
+    "DropShard": ("none: it owns nothing", ""),
+    "Copy": ("it reads all rows of the slice, and the log grows until they are there", "end replication, delete the copy"),
+    "Verify": ("it reads all rows of the slice, on both sides", "nothing to undo"),
+    "Switch": ("writers to the slice wait; a transaction over 10 s is in its way, and it tries again", "the same, the other way"),
+    "Clean": ("none; the way back ends", ""),
 }
-_SECONDS = {"Host": 0.3, "Shift": 0.1, "HandOver": 0.2, "Drop": 5.0, "Stop": 1.0, "Migrate": 1.0}
+_SECONDS = {
+    "Host": 0.3,
+    "Shift": 0.1,
+    "HandOver": 0.2,
+    "Drop": 5.0,
+    "Stop": 1.0,
+    "Migrate": 1.0,
+    "AddServer": 2.0,
+    "AddShard": 1.0,
+    "Copy": 3.0,
+    "Verify": 1.0,
+    "Clean": 1.0,
+}
 """Measured on two shared cores with conduit; a Drop waits out the longest deadline of what was under way."""
 
 
@@ -61,6 +81,6 @@ def _line(step: AnyStep, facts: Facts) -> StepLine:
     kind = type(step).__name__
     risk, undo = _RISKS[kind]
     if step.is_irreversible:
-        undo = "it stays: forward only, both versions run on it"
+        undo = "it stays: forward only, both versions run on it" if kind == "Migrate" else "it is final"
     takes_s = step.seconds if isinstance(step, Watch) else facts.start_s if kind == "Start" else _SECONDS.get(kind, 0.1)
     return StepLine(kind=kind, what=step.describe(), why=step.why, takes_s=takes_s, risk=risk, undo=undo)

@@ -40,9 +40,12 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def connections(system: System, facts: Facts) -> int:
-    """All pools at their largest, and one for what guards the schedules of a module that has some."""
-    parts = (facts.releases[version_of(each.place)].modules[module] for each in system.instances for module in each.modules)
-    return sum(facts.pool_size + bool(part.schedules) for part in parts if part.has_database)
+    """All pools at their largest."""
+    return facts.pool_size * sum(
+        facts.releases[version_of(each.place)].modules[module].has_database
+        for each in system.instances
+        for module in each.modules
+    )
 
 
 def needs(states: Sequence[System], facts: Facts) -> Needs:

@@ -1,16 +1,18 @@
 """What a supervisor writes down: for an instance that it starts, and of the fleet that runs, for whoever asks later."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import msgspec
+
+from ramet.model.sharding import DatabaseAt
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
     """One instance.
 
     application: path of ramet.toml. service, modules: what to host. state: folder of its socket and its last routing table.
-    http_fd: a listening socket that was handed over; else it listens on http_host:http_port. databases: module -> URL with its
-    own role. drain_delay_s: how long it goes on serving after it said that it leaves.
+    http_fd: a listening socket that was handed over; else it listens on http_host:http_port. databases: module -> where its
+    shards are, with URLs of its own role. drain_delay_s: how long it goes on serving after it said that it leaves.
     """
 
     application: str
@@ -27,9 +29,11 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     """Where calls over TCP are taken; None for this machine's Unix socket alone."""
     calls_port: int = 0
     certificates: str = ""
-    databases: dict[str, str] = {}
+    databases: dict[str, DatabaseAt] = {}
+    pooler: str = ""
+    """The URL of a transaction pooler, to which some of `databases` lead; empty for none."""
     direct: str = ""
-    """Where `databases` lead to a transaction pooler: the URL of the server itself, without a role; else empty."""
+    """The URL of the server behind it, without a role."""
     pool_size: int = 4
     """Connections per module's database, at most."""
     drain_delay_s: float = 5.0
@@ -42,16 +46,21 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
         """The same, with a listening socket handed over."""
         return msgspec.structs.replace(self, http_fd=fd)
 
-    def hosting(self, module: str, url: str) -> "Launch":
-        """The same, with one module more. url: of its database, empty for none."""
-        databases = {**self.databases, module: url} if url else self.databases
+    def hosting(self, module: str, placed: DatabaseAt | None) -> "Launch":
+        """The same, with one module more. placed: its database, None for none."""
+        databases = {**self.databases, module: placed} if placed is not None else self.databases
         return msgspec.structs.replace(self, modules=[*self.modules, module], databases=databases)
+
+    def placing(self, placed: Mapping[str, DatabaseAt]) -> "Launch":
+        """The same, with databases of its modules elsewhere."""
+        mine = {module: at for module, at in placed.items() if module in self.modules}
+        return msgspec.structs.replace(self, databases={**self.databases, **mine})
 
     def without(self, modules: Collection[str]) -> "Launch":
         return msgspec.structs.replace(
             self,
             modules=[each for each in self.modules if each not in modules],
-            databases={module: url for module, url in self.databases.items() if module not in modules},
+            databases={module: placed for module, placed in self.databases.items() if module not in modules},
         )
 
 

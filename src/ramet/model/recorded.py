@@ -31,3 +31,8 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     instances: dict[str, Kept]
     releases: dict[str, Release]
     owners: dict[str, Owner] = {}
+
+    @property
+    def at_rest(self) -> "Recorded":
+        """What the next start begins with, after a stop of the whole system."""
+        return msgspec.structs.replace(self, system=self.system.at_rest, instances={}, owners={})

@@ -1,6 +1,6 @@
 """The steps that a plan is made of, as data: what each changes in the system, and its way back. Pure; `operate.steps` takes them.
 
-    Compare  Migrate  Start  Host  Shift  Watch  HandOver  Drop  Stop  Settle
+    Compare  Migrate  Start  Host  Shift  Watch  HandOver  Drop  Stop  Settle     and those of `data_steps`
 
 `after` is the system when a step is done, `before` the one when it is undone: each is the other's inverse, since a step carries
 both sides of what it changes. `describe` is one sentence for a person, with numbers.
@@ -10,27 +10,12 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from ramet.model.data_steps import DataStep
+from ramet.model.step import Step
 from ramet.model.system import Running, System
 
 _replace = msgspec.structs.replace
 Shares = dict[str, dict[str, int]]
-
-
-class Step(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """why: in the words of the plan that it is part of."""
-
-    why: str = ""
-
-    def after(self, system: System) -> System:
-        return system
-
-    def before(self, system: System) -> System:
-        """The way back: the system without what this step did."""
-        return system
-
-    @property
-    def is_irreversible(self) -> bool:
-        return False
 
 
 class Start(Step, frozen=True, kw_only=True):
@@ -198,7 +183,7 @@ class Settle(Step, frozen=True, kw_only=True):
         return _replace(system, topology=self.old)
 
 
-AnyStep = Start | Stop | Host | Drop | Shift | HandOver | Compare | Watch | Migrate | Settle
+AnyStep = Start | Stop | Host | Drop | Shift | HandOver | Compare | Watch | Migrate | Settle | DataStep
 
 
 def started(system: System, place: str, instances: Iterable[str], modules: tuple[str, ...]) -> System:

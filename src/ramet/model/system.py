@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 
 import msgspec
 
+from ramet.model.divisions import Division
 from ramet.model.routing import place, service_of, version_of
 
 WHOLE = 100
@@ -22,12 +23,27 @@ class Running(msgspec.Struct, frozen=True, order=True):
 
 class System(msgspec.Struct, frozen=True, kw_only=True):
     """topology: name of what it is equal to, or was before a plan began. shares: module -> place -> percent, 100 in all.
-    owners: module that has schedules -> the instance that runs them."""
+    owners: module that has schedules -> the instance that runs them. databases: module -> how it is divided, where it is not all
+    on the server `main`. servers: names of those beside it."""
 
     topology: str = ""
     instances: tuple[Running, ...] = ()
     shares: dict[str, dict[str, int]] = {}
     owners: dict[str, str] = {}
+    databases: dict[str, Division] = {}
+    servers: tuple[str, ...] = ()
+
+    def division(self, module: str) -> Division:
+        return self.databases.get(module, Division())
+
+    @property
+    def at_rest(self) -> "System":
+        """What is left of it when all instances have been stopped: where databases are."""
+        return System(databases=self.databases, servers=self.servers)
+
+    def on_data_of(self, other: "System") -> "System":
+        """The same, with databases where another one has them."""
+        return msgspec.structs.replace(self, databases=other.databases, servers=other.servers)
 
     def at(self, place: str) -> list[Running]:
         return [each for each in self.instances if each.place == place]

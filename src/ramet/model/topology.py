@@ -3,6 +3,7 @@
     [app]                           name, modules (import paths of packages), version, inseparable (groups of modules)
     [engines]                       postgres = "embedded" | "path" | a postgresql:// URL; pooler = a postgresql:// URL
     [pools]                         web = N
+    [servers]                       NAME = "postgresql://...": of one's own, for shards
     [http]                          prefix = "/api", problems = "conduit.http:render", cors = ["*"]
     [settings]                      any field of ramet.settings.Settings
     [objectives.NAME]               route, latency, target
@@ -91,6 +92,8 @@ class Application:
     boundaries: Boundaries = Boundaries()
     gates: Policy = field(default_factory=lambda: Policy(bake_s=reading.CANARY_BAKE_S))
     """bake_s: of a canary, at each weight."""
+    servers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Database servers of the user's own for shards: name -> URL."""
     inseparable: tuple[tuple[str, ...], ...] = ()
     """Groups of modules that share state in memory or a database role, and must stay in one service."""
     pooler: str = ""
@@ -127,6 +130,7 @@ def parse(text: str, *, file: str = "ramet.toml") -> Application:
     pooler = _pooler(engines)
     engines.done()
     sizes = pools.read(root.table("pools"))
+    servers = _servers(root.table("servers"))
     http = root.table("http")
     prefix = _prefix(http)
     problems = http.text("problems")
@@ -160,6 +164,7 @@ def parse(text: str, *, file: str = "ramet.toml") -> Application:
         root.lines,
         boundaries,
         gates,
+        servers,
         inseparable,
         pooler,
         sizes,
@@ -215,6 +220,17 @@ def _pooler(engines: Reader) -> str:
     if url and not url.startswith(SCHEMES):
         engines.fault("pooler", f"{url!r} is no pooler", hint='pooler = "postgresql://pgbouncer:6432/shop"')
     return url
+
+
+def _servers(table: Reader) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in table.values:
+        url = table.text(name)
+        if not url.startswith(SCHEMES):
+            table.fault(name, f"{url!r} is not the URL of a PostgreSQL", hint='"postgresql://admin:password@host:5432/database"')
+        found[name] = url
+    table.done()
+    return found
 
 
 def _objective(name: str, table: Reader) -> Objective:

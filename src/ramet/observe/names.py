@@ -67,6 +67,12 @@ IN_FLIGHT = Metric("ramet_calls_in_flight", "gauge", "", "calls that this instan
 QUEUED = Metric("ramet_calls_queued", "gauge", "", "calls that wait for an endpoint of a module")
 ENDPOINTS = Metric("ramet_endpoints", "gauge", "", "endpoints of a module, by state")
 DB_CONNECTIONS = Metric("ramet_db_connections", "gauge", "", "connections of a module's pool, by state")
+READS = Metric("ramet_db_reads", "counter", "", "reads of a database with replicas, by where they were made")
+READ_WAITS = Metric("ramet_db_read_waits", "counter", "", "reads that waited for a replica to see what their request has written")
+SCATTERS = Metric("ramet_db_scatters", "counter", "", "reads that asked all shards of a database")
+MOVED = Metric(
+    "ramet_db_writes_moved", "counter", "", "writes that met the fence of a shard that does not own their key any more"
+)
 SCHEDULE_OWNER = Metric(
     "ramet_schedule_owner", "gauge", "", "1 where this instance owns a module's schedules, 0 where it hosts them only"
 )
@@ -88,6 +94,10 @@ RECORDS_DROPPED = Metric(
 METRICS = (
     IN_TRANSACTION,
     DB_CONNECTIONS,
+    READS,
+    READ_WAITS,
+    SCATTERS,
+    MOVED,
     CALL_SERVED,
     CALL_MADE,
     REQUEST,

@@ -30,13 +30,14 @@ from ramet.model.autoscale import Limits
 from ramet.model.launch import FleetRecord, Launch
 from ramet.model.planning import refuse, separated
 from ramet.model.recorded import Kept, Recorded
-from ramet.model.system import Deployed, initial
+from ramet.model.system import Deployed, System, initial
 from ramet.model.topology import Application, Topology
 from ramet.model.wishes import limits_of
 from ramet.module import Module
 from ramet.operate import files
 from ramet.operate.autoscaler import Autoscaler
 from ramet.operate.databases import DatabaseServer
+from ramet.operate.divided import DividedData
 from ramet.operate.folder import Folder
 from ramet.operate.gates import Gates
 from ramet.operate.holder import may_live, own_name
@@ -46,6 +47,7 @@ from ramet.operate.live import LiveWorld
 from ramet.operate.liveness import Liveness
 from ramet.operate.planner import Planner
 from ramet.operate.plans import Plans
+from ramet.operate.servers import Servers
 from ramet.process.describe import describe
 from ramet.wire import values
 
@@ -85,6 +87,9 @@ class Controller:
         self._settings = dict(settings)
         self._on_lost = on_lost
         self._databases = DatabaseServer(application, modules.values(), folder, self._on_change)
+        self._servers = Servers(self._databases, folder, urls=application.servers, on_change=self._on_change)
+        self._stopped: Recorded | None = None
+        """What is written down of a system that does not run: where its databases are."""
         self._envoy = Envoy(folder.root / "envoy", on_change=self._on_change)
         self._stack = AsyncExitStack()
         self._is_up = False
@@ -166,8 +171,10 @@ class Controller:
     async def _leave_database(self) -> None:
         """Stop it; or let it run, where the way up failed and there are instances that use it."""
         if self._found_running and not self._is_up:
+            await self._servers.release_all()
             await self._databases.release()
         else:
+            await self._servers.stop_all()
             await self._databases.stop()
 
     async def _recorded(self) -> Recorded | None:
@@ -181,6 +188,8 @@ class Controller:
             raise JournalUnreadable(
                 f"what runs was written down by another version of Ramet: {error}", hint="ramet down, with that version"
             ) from error
+        self._stopped = recorded
+        await self._servers.start(recorded.system.servers)
         pids = [self.folder.instance(name) / "pid" for name in recorded.instances]
         return recorded if any(path.exists() for path in pids) else None
 
@@ -201,6 +210,7 @@ class Controller:
             gates=gates,
             keeper=self._keeper,
             settings=self._settings,
+            data=DividedData(self._servers, self._modules, self._report),
         )
         self._plans = Plans(self.schema, self.world, gates, report=self._report, lost=self._on_lost)
         self._planner = Planner(self.file, self.world, self._plans, self._databases)
@@ -220,7 +230,7 @@ class Controller:
         ]
         self._make_world(
             Recorded(
-                system=initial(self.topology.name, services, release.scheduled),
+                system=self._first(initial(self.topology.name, services, release.scheduled)),
                 epoch=0,
                 host="127.0.0.1",
                 port=self._port or free_port(),
@@ -232,6 +242,12 @@ class Controller:
         self._report(f"starting {', '.join(each.instance for each in self.world.system.instances)}")
         self._stack.push_async_callback(self.world.end_all)
         await self.world.start_all()
+
+    def _first(self, system: System) -> System:
+        """With databases where they were when it was stopped."""
+        if self._stopped is None:
+            return system
+        return system.on_data_of(self._stopped.system)
 
     async def _take_over(self, recorded: Recorded) -> None:
         self._make_world(recorded)
@@ -286,7 +302,7 @@ class Controller:
     async def _stop(self) -> None:
         await self.plans.rest()
         await self.world.end_all()
-        await self.schema.forget_system()
+        await self._save(self.world.recorded.at_rest)  # where databases are stays
         await self.plans.forget("the system was stopped before the plan was over")
         self.folder.forget()
         self.folder.forget_sockets()

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from ramet.data import budget
 from ramet.data.health.indexes import Index, Indexes
-from ramet.data.health.keys import BUCKETS, Table
+from ramet.data.health.keys import Table
 from ramet.data.health.replication import Replication, Slot
 from ramet.data.health.sequences import Sequence
 from ramet.data.health.sessions import LongTransaction
 from ramet.data.schemas import quote
+from ramet.model.hashing import BUCKETS
 from ramet.operate.data_facts import Budget, DatabaseFacts
 
 MIB = 1024 * 1024

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ramet.data import driver, errors, refusals
 from ramet.data.address import Address
+from ramet.data.administering import session
 from ramet.data.budget import Demand, Server
-from ramet.data.entry import open_session
+from ramet.data.driver import Driver
 from ramet.data.health import indexes, keys, replication, sequences, sessions
 from ramet.data.health.indexes import Indexes
 from ramet.data.health.keys import Table
@@ -48,28 +48,18 @@ async def gather(name: str, address: Address, modules: Mapping[str, str | None],
 
     is_whole: also what concerns the server and not one module. Raises DatabaseUnavailable, StatementRefused, PoolerUnfit.
     """
-    settings = {"default_transaction_read_only": "on", "statement_timeout": f"{STATEMENT_S}s"}
-    try:
-        connection = await open_session(address, settings=settings)
-        try:
-            return DatabaseFacts(
-                name=name,
-                indexes=await indexes.read(connection, modules, least_bytes=LEAST_INDEX_BYTES),
-                sessions=await sessions.read(connection, least_s=LEAST_TRANSACTION_S),
-                sequences=await sequences.read(connection, modules),
-                tables=await _tables(connection, modules),
-                replication=await replication.read(connection) if is_whole else None,
-            )
-        finally:
-            await connection.close(timeout=5.0)
-    except (driver.PostgresError, driver.InterfaceError, OSError, TimeoutError) as error:
-        ours = refusals.ours(error)
-        if isinstance(ours, errors.DatabaseError):
-            raise ours from error
-        raise errors.DatabaseUnavailable(f"{address} did not answer") from error
+    async with session(address, default_transaction_read_only="on", statement_timeout=f"{STATEMENT_S}s") as connection:
+        return DatabaseFacts(
+            name=name,
+            indexes=await indexes.read(connection, modules, least_bytes=LEAST_INDEX_BYTES),
+            sessions=await sessions.read(connection, least_s=LEAST_TRANSACTION_S),
+            sequences=await sequences.read(connection, modules),
+            tables=await _tables(connection, modules),
+            replication=await replication.read(connection) if is_whole else None,
+        )
 
 
-async def _tables(connection: driver.Driver, modules: Mapping[str, str | None]) -> tuple[Table, ...]:
+async def _tables(connection: Driver, modules: Mapping[str, str | None]) -> tuple[Table, ...]:
     found: list[Table] = []
     for schema, key in modules.items():
         if key is not None:

@@ -11,6 +11,7 @@ from ramet.data.revisions import Revision
 from ramet.engines.errors import EngineBusy
 from ramet.engines.passwords import Passwords
 from ramet.engines.postgres import Postgres
+from ramet.engines.postgres_binaries import Source
 from ramet.engines.postgres_remote import RemotePostgres
 from ramet.engines.postgres_settings import PostgresSettings
 from ramet.engines.postgres_url import with_parts, without_role
@@ -44,11 +45,11 @@ class DatabaseServer:
     async def start(self) -> None:
         """Raises an EngineError, DatabaseUnavailable, PoolerUnfit."""
         source = self._application.postgres
-        if source in {"embedded", "path"}:
+        if self.is_embedded:
             server = Postgres(
                 self._folder,
                 settings=PostgresSettings(max_connections=MAX_CONNECTIONS),
-                source="wheel" if source == "embedded" else "path",
+                source=self.source,
                 on_change=self._on_change,
             )
             await server.start()
@@ -124,6 +125,15 @@ class DatabaseServer:
         return found
 
     @property
+    def is_embedded(self) -> bool:
+        """Whether it is ours to start."""
+        return self._application.postgres in {"embedded", "path"}
+
+    @property
+    def source(self) -> Source:
+        return "wheel" if self._application.postgres == "embedded" else "path"
+
+    @property
     def admin(self) -> Address:
         """As the superuser, or whom the URL names: for the control schema."""
         assert self._server is not None, "start comes first"
@@ -148,8 +158,13 @@ class DatabaseServer:
         return bool(self._application.pooler)
 
     @property
+    def pooler(self) -> str:
+        """For `Launch`; empty for none."""
+        return self._application.pooler
+
+    @property
     def direct(self) -> str:
-        """The server itself without a role, for `Launch`; empty where instances go there anyway."""
+        """The server behind the pooler, without a role, for `Launch`."""
         assert self._server is not None, "start comes first"
         return without_role(self._server.url()) if self.is_pooled else ""
 
@@ -166,14 +181,14 @@ class DatabaseServer:
             budget.check(self._capacity, self.demands(topology))
 
     def demands(self, topology: Topology) -> list[Demand]:
-        """On the server itself: of web pools none where they go to a pooler."""
+        """On the server itself. Where instances go to a pooler, that is what guards schedules, which goes past it."""
         found: list[Demand] = []
         for service in topology.services.values():
             for module in (each for each in self._modules if each.name in service.modules):
                 one = partial(Demand, service=service.name, module=module.name, instances=service.instances)
                 if not self.is_pooled:
                     found.append(one(max_connections=self.pool_size))
-                if module.schedules:
+                elif module.schedules:
                     found.append(one(max_connections=1, role="jobs"))
         return found
 

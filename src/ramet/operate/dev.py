@@ -19,6 +19,7 @@ from ramet.engines.identity import identify, write_pidfile
 from ramet.engines.locks import DirectoryLock
 from ramet.model.launch import Launch
 from ramet.model.routing import Owner, RoutingTable
+from ramet.model.sharding import whole
 from ramet.model.topology import Application
 from ramet.module import Module
 from ramet.operate.databases import DatabaseServer
@@ -140,7 +141,8 @@ class Development:
             modules=list(self._application.modules),
             state=str(state),
             http_fd=self._socket.fileno(),
-            databases=dict(self._databases.urls()) if self._databases.is_needed else {},
+            databases={module: whole(url) for module, url in self._databases.urls().items()} if self._databases.is_needed else {},
+            pooler=self._databases.pooler,
             direct=self._databases.direct if self._databases.is_needed else "",
             pool_size=self._databases.pool_size,
             drain_delay_s=0.0,

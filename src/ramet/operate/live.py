@@ -17,14 +17,17 @@ from ramet.engines.envoy_model import Listener
 from ramet.engines.supervision import Status as Run
 from ramet.errors import StepFailed
 from ramet.model.control import Status
+from ramet.model.divisions import SliceMove
 from ramet.model.launch import Launch
 from ramet.model.recorded import Kept, Recorded
 from ramet.model.release import Release
 from ramet.model.routing import Owner, RoutingTable, service_of, version_of
+from ramet.model.sharding import DatabaseAt
 from ramet.model.steps import Watch
 from ramet.model.system import System
 from ramet.operate import traffic
 from ramet.operate.databases import DatabaseServer
+from ramet.operate.divided import DividedData, tell
 from ramet.operate.folder import Folder
 from ramet.operate.gates import Gates
 from ramet.operate.keeper import AGAIN_S, SILENT, Keeper
@@ -62,7 +65,9 @@ class LiveWorld:
         gates: Gates,
         keeper: Callable[[Kept | Launch, str], Keeper],
         settings: Mapping[str, str],
+        data: DividedData,
     ) -> None:
+        self.data = data
         self.system = recorded.system
         self.releases = dict(recorded.releases)
         self.epoch = recorded.epoch
@@ -77,6 +82,8 @@ class LiveWorld:
         self._make = keeper
         self._settings = dict(settings)
         self._down: set[str] = set()
+        self._told: dict[str, DatabaseAt] = {}
+        """What instances know of databases, but for its epoch."""
         self.start_s = FIRST_START_S
         """How long the last instance took to be ready."""
         for name, kept in recorded.instances.items():
@@ -113,6 +120,7 @@ class LiveWorld:
         await self._name_owners()
         await self._save(self.recorded)
         await self.tell_instances()
+        await self.tell_databases()
         await self.tell_envoy()
 
     def _table(self) -> RoutingTable:
@@ -145,6 +153,36 @@ class LiveWorld:
         taken = await asyncio.gather(*(keeper.tell(table) for keeper in keepers))
         if deaf := [keeper.launch.instance for keeper, took in zip(keepers, taken, strict=True) if not took]:
             raise StepFailed(f"{', '.join(deaf)} did not take routing table {self.epoch}", hint="ramet logs")
+
+    def _placed(self) -> dict[str, DatabaseAt]:
+        """Where the database of each module is that an instance hosts."""
+        modules = {module for keeper in self.keepers.values() for module in keeper.launch.databases}
+        return {module: self.data.placed(self.system, module, self.epoch) for module in modules}
+
+    async def tell_databases(self) -> None:
+        """Only if anything about them has changed. Raises StepFailed where an instance did not take it."""
+        placed = self._placed()
+        told = {module: each.undated for module, each in placed.items()}
+        if told == self._told:
+            return
+        keepers = list(self.keepers.values())
+        taken = await asyncio.gather(*(tell(keeper, placed) for keeper in keepers))
+        if deaf := [keeper.launch.instance for keeper, took in zip(keepers, taken, strict=True) if not took]:
+            raise StepFailed(
+                f"{', '.join(deaf)} did not learn where databases are now",
+                hint="ramet logs; what it writes to the old place is refused, and nothing of it is lost",
+            )
+        self._told = told
+
+    async def place(self, system: System) -> None:
+        """As `reach`, where only databases have changed: nothing else is in the way of who waits for it."""
+        self.system = system
+        self.epoch += 1
+        await self._save(self.recorded)
+        await self.tell_databases()
+
+    async def switch(self, module: str, move: SliceMove, after: System, *, back: bool) -> str:
+        return await self.data.switch(self, module, move, after, back=back)
 
     async def tell_envoy(self) -> None:
         await self._envoy.apply(self.envoy_files())
@@ -211,6 +249,7 @@ class LiveWorld:
             keeper.make_folders()
         await _all(keeper.supervise() for keeper in self.keepers.values())
         await self.tell_instances()
+        await self.tell_databases()
         await self._envoy.start(self.envoy_files())
 
     async def end_all(self) -> None:
@@ -247,14 +286,16 @@ class LiveWorld:
             version=version_of(place),
             modules=[module for module in release.modules if module in modules],  # in the order of the application
             state=str(self._folder.sockets / name),
-            databases={module: url for module in modules if (url := self._url(module, release))},
+            databases={module: at for module in modules if (at := self._database(module, release)) is not None},
+            pooler=self._databases.pooler,
             direct=self._databases.direct,
             pool_size=self._databases.pool_size,
             settings=self._settings,
         )
 
-    def _url(self, module: str, release: Release) -> str:
-        return self._databases.url(module) if release.modules[module].has_database else ""
+    def _database(self, module: str, release: Release) -> DatabaseAt | None:
+        has_one = release.modules[module].has_database
+        return self.data.placed(self.system, module, self.epoch) if has_one else None
 
     async def stop(self, instances: Sequence[str]) -> None:
         await self._end(instances)
@@ -274,7 +315,7 @@ class LiveWorld:
             release = self.releases[keeper.launch.version]
             for module in modules:
                 if module not in keeper.launch.modules:
-                    keeper.launch = keeper.launch.hosting(module, self._url(module, release))
+                    keeper.launch = keeper.launch.hosting(module, self._database(module, release))
                     keeper.revision += 1
             keeper.save()
         await self._save(self.recorded)
@@ -285,8 +326,8 @@ class LiveWorld:
 
         async def once() -> bool:
             for module in modules:
-                url = self._url(module, self.releases[keeper.launch.version])
-                await keeper.call(control.host, module, url, deadline_s=HOST_S)
+                placed = self._database(module, self.releases[keeper.launch.version])
+                await keeper.call(control.host, module, placed, deadline_s=HOST_S)
             return True
 
         await self._until(keeper, once, HOST_S, f"did not host {', '.join(modules)}")

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from ramet.errors import PlanBusy, RametError
+from ramet.model.data_steps import AddServer, AddShard, Clean, Copy, DropShard, RemoveServer, Switch, Verify
 from ramet.model.steps import (
     AnyStep,
     Compare,
@@ -30,7 +31,26 @@ from ramet.model.steps import (
     Watch,
 )
 from ramet.operate.errors import GateHeld
-from ramet.operate.steps import compare, drop, hand_over, host, migrate, settle, shift, start, stop, watch
+from ramet.operate.steps import (
+    add_server,
+    add_shard,
+    clean,
+    compare,
+    copy,
+    drop,
+    drop_shard,
+    hand_over,
+    host,
+    migrate,
+    remove_server,
+    settle,
+    shift,
+    start,
+    stop,
+    switch,
+    verify,
+    watch,
+)
 from ramet.operate.world import World
 
 logger = logging.getLogger("ramet.operate")
@@ -46,6 +66,14 @@ _TAKEN: dict[type, Any] = {
     Watch: watch,
     Migrate: migrate,
     Settle: settle,
+    AddServer: add_server,
+    RemoveServer: remove_server,
+    AddShard: add_shard,
+    DropShard: drop_shard,
+    Copy: copy,
+    Verify: verify,
+    Switch: switch,
+    Clean: clean,
 }
 
 WHOLE_PLAN = -1

@@ -17,6 +17,7 @@ from ramet.errors import Unavailable
 from ramet.model.control import Status
 from ramet.model.launch import Launch
 from ramet.model.routing import Address, RoutingTable
+from ramet.model.sharding import whole
 from ramet.model.topology import Application
 from ramet.module import Module
 from ramet.observe.record import Recorder
@@ -125,7 +126,8 @@ async def _together(
         instance=OUTSIDE,
         modules=list(modules),
         state=str(folder.root),
-        databases=dict(urls),
+        databases={module: whole(url) for module, url in urls.items()},
+        pooler=server.pooler,
         direct=server.direct if server.is_needed else "",
         pool_size=server.pool_size,
     )

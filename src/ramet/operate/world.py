@@ -7,6 +7,7 @@ with nothing half done that the same verb or its opposite would not mend.
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from ramet.model.divisions import ShardIn, SliceMove
 from ramet.model.steps import Watch
 from ramet.model.system import System
 
@@ -47,6 +48,37 @@ class World(Protocol):
 
     async def migrate(self, version: str, modules: Sequence[str]) -> None: ...
 
+    @property
+    def data(self) -> "Data": ...
+
+    async def switch(self, module: str, move: SliceMove, after: System, *, back: bool) -> str:
+        """Give a slice to its new owner, and reach the system that has it so. Returns how long writers waited, in words."""
+        ...
+
+
+class Data(Protocol):
+    """What is done to databases. Nothing here changes the system; where rows are whose, is what `switch` decides."""
+
+    async def add_server(self, name: str) -> None: ...
+
+    async def remove_server(self, name: str) -> None: ...
+
+    async def add_shard(self, system: System, module: str, shard: ShardIn) -> None: ...
+
+    async def drop_shard(self, module: str, shard: ShardIn) -> None: ...
+
+    async def copy(self, system: System, module: str, move: SliceMove) -> None:
+        """Until the target has all rows of the slice, and what happens at either side comes to the other."""
+        ...
+
+    async def clean(self, system: System, module: str, move: SliceMove, *, at_target: bool) -> None:
+        """End replication, and delete the rows of the slice at one side."""
+        ...
+
+    async def verify(self, system: System, module: str, move: SliceMove) -> str:
+        """Raises StatementRefused where the sides differ."""
+        ...
+
 
 class RecordingWorld:
     """Does nothing but change the value: for a dry run. `done` is what would have been done, in order."""
@@ -83,5 +115,44 @@ class RecordingWorld:
         self.done.append(gate.describe())
         return "dry run"
 
+    @property
+    def data(self) -> "RecordingData":
+        return RecordingData(self.done)
+
+    async def switch(self, module: str, move: SliceMove, after: System, *, back: bool) -> str:
+        shard = move.source if back else move.target
+        self.done.append(f"hold the writers of {move.of} of {module}, and give it to shard {shard}")
+        self.system = after
+        return "dry run"
+
     async def migrate(self, version: str, modules: Sequence[str]) -> None:
         self.done.append(f"migrate {', '.join(modules)} to {version}")
+
+
+class RecordingData:
+    """done: what would have been done."""
+
+    def __init__(self, done: list[str]) -> None:
+        self._done = done
+
+    async def add_server(self, name: str) -> None:
+        self._done.append(f"start database server {name}")
+
+    async def remove_server(self, name: str) -> None:
+        self._done.append(f"stop database server {name}")
+
+    async def add_shard(self, system: System, module: str, shard: ShardIn) -> None:  # noqa: ARG002  (a dry run)
+        self._done.append(f"make the schema of {module} on {shard.server}")
+
+    async def drop_shard(self, module: str, shard: ShardIn) -> None:
+        self._done.append(f"drop the schema of {module} on {shard.server}")
+
+    async def copy(self, system: System, module: str, move: SliceMove) -> None:  # noqa: ARG002
+        self._done.append(f"copy {move.of} of {module} to shard {move.target}")
+
+    async def clean(self, system: System, module: str, move: SliceMove, *, at_target: bool) -> None:  # noqa: ARG002
+        self._done.append(f"delete {move.of} of {module} at shard {move.target if at_target else move.source}")
+
+    async def verify(self, system: System, module: str, move: SliceMove) -> str:  # noqa: ARG002
+        self._done.append(f"compare {move.of} of {module} on both sides")
+        return "dry run"

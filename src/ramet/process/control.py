@@ -10,6 +10,7 @@ from typing import Protocol
 from ramet.errors import ConfigError
 from ramet.model.control import Counters, Status
 from ramet.model.routing import RoutingTable
+from ramet.model.sharding import DatabaseAt, Slice
 from ramet.module import Module
 from ramet.wire import values
 
@@ -25,7 +26,10 @@ class Controlled(Protocol):
     def tell_counters(self) -> Counters: ...
     def tell_contracts(self) -> dict[str, str]: ...
     def begin_drain(self) -> None: ...
-    async def host(self, module: str, url: str) -> None: ...
+    async def host(self, module: str, placed: DatabaseAt | None) -> None: ...
+    async def place(self, placed: dict[str, DatabaseAt]) -> dict[str, int]: ...
+    async def hold(self, module: str, name: str, of: Slice, seconds: float) -> None: ...
+    def release(self, module: str, name: str) -> None: ...
     async def drop(self, module: str, within_s: float) -> bool: ...
     async def warm(self) -> None: ...
 
@@ -78,9 +82,27 @@ async def contracts() -> dict[str, str]:
 
 
 @control.expose(idempotent=True, deadline=30.0)
-async def host(module: str, url: str) -> None:
-    """Host a module too, with its database at this URL, empty for one without."""
-    await _instance().host(module, url)
+async def host(module: str, placed: DatabaseAt | None) -> None:
+    """Host a module too, with its database there, None for one without."""
+    await _instance().host(module, placed)
+
+
+@control.expose(idempotent=True, deadline=60.0)
+async def place(placed: dict[str, DatabaseAt]) -> dict[str, int]:
+    """Take where databases are, as far as it is newer. Returns the epoch that is known then of each that is open here."""
+    return await _instance().place(placed)
+
+
+@control.expose(idempotent=True, deadline=30.0)
+async def hold(module: str, name: str, of: Slice, seconds: float) -> None:
+    """Let nobody begin to write to a slice for so long, or until `place` or `release`. Returns when what had begun is over."""
+    await _instance().hold(module, name, of, seconds)
+
+
+@control.expose(idempotent=True)
+async def release(module: str, name: str) -> None:
+    """Let them go on where they are: the slice does not move."""
+    _instance().release(module, name)
 
 
 @control.expose(idempotent=True, deadline=120.0)

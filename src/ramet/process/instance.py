@@ -32,6 +32,7 @@ from ramet.errors import ConfigError
 from ramet.model.control import Counters, Status
 from ramet.model.launch import Launch
 from ramet.model.routing import RoutingTable
+from ramet.model.sharding import DatabaseAt, Slice
 from ramet.model.topology import Application
 from ramet.module import Module
 from ramet.observe import names
@@ -246,11 +247,11 @@ class Instance:
 
     # Modules that come and go
 
-    async def host(self, module: str, url: str) -> None:
+    async def host(self, module: str, placed: DatabaseAt | None) -> None:
         """Nothing happens if it is hosted already. Raises ConfigError, MigrationsPending, DatabaseUnavailable."""
         if module not in self._modules:
             raise ConfigError(f"{self.launch.instance} is to host {module!r}, which is no module of {self.application.name}")
-        await self._to_its_end(self._host(module, url))
+        await self._to_its_end(self._host(module, placed))
 
     async def drop(self, module: str, within_s: float) -> bool:
         """False, and it is hosted as before, where something of it still ran at the end of the time."""
@@ -263,12 +264,21 @@ class Instance:
         task.add_done_callback(self._works.discard)
         return asyncio.shield(task)
 
-    async def _host(self, module: str, url: str) -> None:
+    async def place(self, placed: dict[str, DatabaseAt]) -> dict[str, int]:
+        return await self.databases.place(placed)
+
+    async def hold(self, module: str, name: str, of: Slice, seconds: float) -> None:
+        await self.databases.hold(module, name, of, seconds)
+
+    def release(self, module: str, name: str) -> None:
+        self.databases.release(module, name)
+
+    async def _host(self, module: str, placed: DatabaseAt | None) -> None:
         async with self._hosting:
             if module in self._hosted:
                 return
             declared = self._modules[module]
-            await self.databases.host(declared, url)
+            await self.databases.host(declared, placed)
             await self.ingress.host(declared)
             self.calls.host(module, self.databases.ledgers.get(module))
             self.schedules.host(declared, self.databases.fences.get(module))

@@ -8,6 +8,7 @@ from ramet.engines.files import read_tail, size_of
 from ramet.engines.supervision import Change
 from ramet.model.launch import Launch
 from ramet.model.routing import Address, RoutingTable
+from ramet.model.sharding import whole
 from ramet.model.topology import Application, Service, Topology
 from ramet.module import Module
 from ramet.operate import files
@@ -52,7 +53,7 @@ class Instances:
                     instance=name,
                     modules=list(service.modules),
                     state=str(folder.sockets / name),
-                    databases={module: url for module, url in urls.items() if module in service.modules},
+                    databases={module: whole(url) for module, url in urls.items() if module in service.modules},
                     drain_delay_s=0.0,
                     settings={"RAMET_STRICT": "1", **files.as_environment(application)},
                 )

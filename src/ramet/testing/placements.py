@@ -18,6 +18,7 @@ from ramet.calls.runtime import Calls
 from ramet.calls.transport import host_id, listen_unix
 from ramet.model.launch import Launch
 from ramet.model.routing import Address, RoutingTable
+from ramet.model.sharding import whole
 from ramet.model.topology import Application
 from ramet.module import Module
 from ramet.observe.record import Recorder
@@ -52,7 +53,7 @@ class Scene:
             instance=TEST,
             modules=names,
             state=str(self.sockets),
-            databases={name: url for name, url in self.urls.items() if name in names},
+            databases={name: whole(url) for name, url in self.urls.items() if name in names},
         )
         databases = Databases((self.modules[name] for name in names), self.application.modules, launch, Recorder())
         try:

@@ -1,33 +1,22 @@
-"""Tables of a database with a key: whether they can be divided by it, and how evenly their rows fall into the buckets.
-
-Buckets are those of PARTITION BY HASH with a modulus of 1,024: the extended hash with the partition's seed, plus 227, which is
-what the server's combination of one column comes to. Masked before it is added to, since the sum of two bigints overflows.
-"""
+"""Tables of a database with a key: whether they can be divided by it, and how evenly their rows fall into the buckets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ramet.data import slices
 from ramet.data.driver import Driver
 from ramet.data.schemas import quote
 
-BUCKETS = 1024
 SAMPLE_ROWS = 200_000
 """Rows of a large table that are looked at. With them a bucket of the mean size has some 200."""
-_SEED = 0x7A5B22367996DCFD
-"""HASH_PARTITION_SEED of PostgreSQL's partbounds.h."""
-_OFFSET = 227
-_HASHES = {
-    **dict.fromkeys(("smallint", "integer", "bigint"), ("hashint8extended", "bigint")),
-    "uuid": ("uuid_hash_extended", "uuid"),
-    **dict.fromkeys(("text", "character varying"), ("hashtextextended", "text")),
-}
 _TABLES = r"""
-SELECT c.relname, c.reltuples::float8, format_type(a.atttypid, NULL),
+SELECT c.relname, c.reltuples::float8, y.typname,
        (SELECT array_agg(k.attname ORDER BY o.n) FROM pg_index p
         CROSS JOIN LATERAL unnest(p.indkey::int2[]) WITH ORDINALITY AS o(number, n)
         JOIN pg_attribute k ON k.attrelid = c.oid AND k.attnum = o.number WHERE p.indrelid = c.oid AND p.indisprimary)::text[],
        (SELECT n.conname FROM pg_constraint n WHERE n.conrelid = c.oid AND n.contype = 'p')
 FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = $2 AND NOT a.attisdropped
+LEFT JOIN pg_type y ON y.oid = a.atttypid
 WHERE c.relnamespace = to_regnamespace($1) AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relname NOT LIKE 'ramet\_%'
 ORDER BY 1"""
 
@@ -60,24 +49,18 @@ async def read(connection: Driver, schema: str, key: str) -> tuple[Table, ...]:
                 type=kind or "",
                 primary_key=tuple(columns or ()),
                 constraint=constraint or "",
-                buckets=await _buckets(connection, schema, name, key, kind, share) if kind in _HASHES else {},
+                buckets=await _buckets(connection, schema, name, key, kind, share) if kind in slices.TYPES else {},
                 share=share,
             )
         )
     return tuple(found)
 
 
-def bucket_expression(column: str, kind: str) -> str:
-    """SQL for the bucket of a row. column: quoted. kind: its type, as format_type writes it."""
-    function, cast = _HASHES[kind]
-    return f"((({function}({column}::{cast}, {_SEED}) & {BUCKETS - 1}) + {_OFFSET}) & {BUCKETS - 1})"
-
-
 async def _buckets(connection: Driver, schema: str, table: str, key: str, kind: str, share: float) -> dict[int, int]:
     column = quote(key)
     sample = f" TABLESAMPLE SYSTEM ({100 * share:.6f})" if share < 1 else ""
     query = (
-        f"SELECT {bucket_expression(column, kind)}::int, count(*) FROM {quote(schema)}.{quote(table)}{sample}"  # noqa: S608  (quoted)
+        f"SELECT {slices.bucket(key, slices.TYPES[kind])}::int, count(*) FROM {quote(schema)}.{quote(table)}{sample}"  # noqa: S608  (quoted)
         f" WHERE {column} IS NOT NULL GROUP BY 1"
     )
     return {row[0]: row[1] for row in await connection.fetch(query)}
