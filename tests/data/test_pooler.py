@@ -12,8 +12,9 @@ from sqlalchemy import column, insert, select, table
 from ramet.data import entry, errors, schemas
 from ramet.data.address import Address, Pooling
 from ramet.data.database import Database
-from ramet.data.opening import open_database
-from ramet.data.pool import Limits
+from ramet.data.opening import bind, open_database
+from ramet.data.pool import Limits, Pool
+from ramet.wire.context import current
 from tests.data import pgbouncer
 from tests.data.support import Server, pool_of, until, within
 
@@ -161,6 +162,28 @@ def test_what_stays_in_a_session_is_refused_behind_a_pooler(server: Server, stat
                 await db.write().execute(statement)
             async with db.write() as tx:
                 await tx.execute("SET LOCAL statement_timeout = 1000; SELECT 1")
+
+    asyncio.run(main())
+
+
+def test_a_commit_behind_a_pooler_tells_its_position(server: Server) -> None:
+    """COMMIT and the question for the position go together, and begin in two transactions of the pooler."""
+
+    async def main() -> None:
+        module = server.module()
+        await schemas.provision(server.admin, [schemas.Owner(module, "secret")], is_pooled=True)
+        async with pgbouncer.running(server, [module]) as bouncer:
+            pool = Pool(bouncer.address(module), module=module, limits=Limits(max_connections=4), tracked="main:1")
+            await pool.open()
+            db = Database(module)
+            bind(db, pool)
+            await db.write().execute("CREATE TABLE t (x int)")
+            first = current.get().causal.positions["main:1"]
+            async with db.write() as tx:
+                await tx.execute("INSERT INTO t VALUES ($1)", 1)
+            assert current.get().causal.positions["main:1"] > first
+            assert await db.read().fetchval("SELECT count(*) FROM t") == 1
+            await pool.close()
 
     asyncio.run(main())
 

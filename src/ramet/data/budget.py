@@ -1,8 +1,8 @@
 """Whether all instances together may open more connections than the server has. Pure; asked before anything is started.
 
-Each instance has a pool for each module with a database, since each module logs in as its own role; and one connection more for
-each module with schedules, whose session holds their lock. Found out late, the mistake looks like an outage: the server refuses
-whoever comes last, which is the instance that was started to help.
+Each instance has a pool for each module with a database, since each module logs in as its own role. Where those go to a pooler,
+what counts here is one connection for each module with schedules, whose session holds their lock. Found out late, the mistake
+looks like an outage: the server refuses whoever comes last, which is the instance that was started to help.
 
 Connections of replicas and of subscriptions are not among them: a server counts those by max_wal_senders.
 """

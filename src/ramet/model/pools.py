@@ -9,8 +9,7 @@ WEB = 4
 
 @dataclass(frozen=True, slots=True)
 class Pools:
-    """web: of each module's database in each instance, at most; for calls, requests, events and what a schedule does. What guards
-    a schedule has one more for each module that has some."""
+    """web: of each module's database in each instance, at most; for calls, requests, events and schedules."""
 
     web: int = WEB
 
