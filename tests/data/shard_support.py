@@ -4,6 +4,7 @@ import itertools
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ramet.data import schemas
 from ramet.data.address import Address
@@ -46,8 +47,8 @@ class Divided:
     async def switch(self, move: Moving, *, back: bool = False) -> str:
         """As a plan does it: writers wait, the servers change owners, the map follows."""
         wanted = reassigned(self.placed.map, move.of, (move.source if back else move.target).shard)
-        await self.shards.hold(move.name, move.of, 2.0)
-        said = await switch(replace(move, map=self.placed.map), wanted, back=back)
+        hold = partial(self.shards.hold, move.name, move.of, 2.0)
+        said = await switch(replace(move, map=self.placed.map), wanted, hold, back=back)
         await self.tell(wanted)
         return said
 

@@ -21,6 +21,10 @@ HALF = Buckets(512, 1023)
 def silent(_: str) -> None: ...
 
 
+async def nobody() -> None:
+    """Holds no writer."""
+
+
 async def moved(here: Divided, move: Moving) -> str:
     """Copy, verify, and switch, as a plan does it with one instance."""
     await moving.close_target(move)
@@ -119,7 +123,7 @@ def test_a_late_writer_is_refused_by_the_server_and_nothing_is_written(server: S
             late = here.db.write(key)
             async with late as tx:
                 await tx.fetchval("SELECT 1")  # its transaction is open, and it has locked no table
-                await moving.switch(move, reassigned(move.map, HALF, 1))
+                await moving.switch(move, reassigned(move.map, HALF, 1), nobody)
                 with pytest.raises(errors.Moved, match="does not own the row"):
                     async with tx.transaction():
                         await tx.execute("INSERT INTO notes VALUES ($1, $2, 'late')", key, uuid4())

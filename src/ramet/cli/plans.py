@@ -12,7 +12,9 @@ from ramet.cli import completing
 from ramet.cli.application import current
 from ramet.cli.progress import follow
 from ramet.model.commands import PlanState
+from ramet.model.dividing import DataWish
 from ramet.model.explaining import Told
+from ramet.model.sharding import Whole
 from ramet.model.wanted import Strategy
 from ramet.model.wishes import Wish
 from ramet.operate.client import Client
@@ -25,7 +27,7 @@ def _client() -> Client:
     return Client(current().folder)
 
 
-def _options(command: Callable[..., Any]) -> Callable[..., Any]:
+def options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What all that begin a plan take."""
     command = click.option("--yes", "-y", is_flag=True, help="Do not ask.")(command)
     command = click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")(command)
@@ -51,7 +53,7 @@ def plan(topology: str, json_: bool) -> None:
 @click.argument("topology", required=False, shell_complete=completing.topologies)
 @click.option("--resume", is_flag=True, help="Go on with the plan that is paused.")
 @click.option("--undo", is_flag=True, help="Take back what the plan under way has done.")
-@_options
+@options
 @click.pass_context
 def apply(context: click.Context, topology: str | None, resume: bool, undo: bool, json_: bool, dry_run: bool, yes: bool) -> None:
     """Take the running system to TOPOLOGY, live, step by step. Ctrl-C pauses after the step in hand.
@@ -63,7 +65,7 @@ def apply(context: click.Context, topology: str | None, resume: bool, undo: bool
     if (topology is not None) + resume + undo != 1:
         raise click.UsageError("one of: TOPOLOGY, --resume, --undo")
     if topology is not None:
-        _go(context, Wish(topology=topology), json_, dry_run, yes)
+        begin(context, Wish(topology=topology), json_, dry_run, yes)
         return
     client = _client()
     plans = client.plans()
@@ -78,16 +80,23 @@ def apply(context: click.Context, topology: str | None, resume: bool, undo: bool
 @click.command()
 @click.argument("module", shell_complete=completing.modules)
 @click.option("--as", "service", default="", help="Name of the service. Default: the module's.")
-@_options
+@click.option("--database", is_flag=True, help="Its data instead: all of it, to a database server of its own.")
+@options
 @click.pass_context
-def extract(context: click.Context, module: str, service: str, json_: bool, dry_run: bool, yes: bool) -> None:
+def extract(context: click.Context, module: str, service: str, database: bool, json_: bool, dry_run: bool, yes: bool) -> None:
     """Make MODULE a service of its own, live: its calls and requests go over in steps of 5, 25, 50, 100 %.
 
     \b
     ramet extract feed
     ramet extract feed --as timeline --dry-run
+    ramet extract feed --database
     """
-    _go(context, Wish(extract=module, service=service), json_, dry_run, yes)
+    if database:
+        if service:
+            raise click.UsageError("--as names a service, and --database moves data: one of the two")
+        begin(context, Wish(data=DataWish(module=module, of=Whole())), json_, dry_run, yes)
+        return
+    begin(context, Wish(extract=module, service=service), json_, dry_run, yes)
 
 
 @click.command()
@@ -98,7 +107,7 @@ def extract(context: click.Context, module: str, service: str, json_: bool, dry_
     shell_complete=completing.services,
     help="The service that takes its modules. Default: the one with the most modules.",
 )
-@_options
+@options
 @click.pass_context
 def absorb(context: click.Context, service: str, into: str, json_: bool, dry_run: bool, yes: bool) -> None:
     """Fold SERVICE back into another one, live: the way back of `extract`.
@@ -107,13 +116,13 @@ def absorb(context: click.Context, service: str, into: str, json_: bool, dry_run
     ramet absorb feed
     ramet absorb feed --into web
     """
-    _go(context, Wish(absorb=service, into=into), json_, dry_run, yes)
+    begin(context, Wish(absorb=service, into=into), json_, dry_run, yes)
 
 
 @click.command()
 @click.argument("service", shell_complete=completing.services)
 @click.argument("instances", type=click.IntRange(min=0))
-@_options
+@options
 @click.pass_context
 def scale(context: click.Context, service: str, instances: int, json_: bool, dry_run: bool, yes: bool) -> None:
     """Run SERVICE with so many INSTANCES.
@@ -122,7 +131,7 @@ def scale(context: click.Context, service: str, instances: int, json_: bool, dry
     ramet scale web 3
     ramet scale web 1 --yes
     """
-    _go(context, Wish(scale=service, instances=instances), json_, dry_run, yes)
+    begin(context, Wish(scale=service, instances=instances), json_, dry_run, yes)
 
 
 @click.command()
@@ -134,7 +143,7 @@ def scale(context: click.Context, service: str, instances: int, json_: bool, dry
 @click.option("--canary", is_flag=True, help="All of it, then 5, 25, 50, 100 % of the traffic, with gates.")
 @click.option("--blue-green", is_flag=True, help="All of it, then one switch; the old one stays 30 s.")
 @click.option("--rolling", is_flag=True, help="An instance at a time. The default.")
-@_options
+@options
 @click.pass_context
 def roll(
     context: click.Context,
@@ -156,7 +165,7 @@ def roll(
         raise click.UsageError("one of: --rolling, --canary, --blue-green")
     strategy = Strategy.CANARY if canary else Strategy.BLUE_GREEN if blue_green else Strategy.ROLLING
     folder = str((path or current().file.parent).resolve())
-    _go(context, Wish(roll=folder, strategy=strategy), json_, dry_run, yes)
+    begin(context, Wish(roll=folder, strategy=strategy), json_, dry_run, yes)
 
 
 @click.command("history")
@@ -202,7 +211,8 @@ def _time(seconds: float, *, milliseconds: bool = False) -> str:
     return f"{local:%H:%M:%S}.{local.microsecond // 1000:03}" if milliseconds else f"{local:%Y-%m-%d %H:%M:%S}"
 
 
-def _go(context: click.Context, wish: Wish, json_: bool, dry_run: bool, yes: bool) -> None:
+def begin(context: click.Context, wish: Wish, json_: bool, dry_run: bool, yes: bool) -> None:
+    """Explain it, ask, begin it, and show it until it is over."""
     client = _client()
     told = client.explain(wish)
     is_only_told = dry_run or not told.lines or (json_ and not yes)

@@ -60,6 +60,8 @@ def _print(record: FleetRecord, found: list[Status | str], running: bool) -> Non
             failed = f", {schedule.failed} failed" if schedule.failed else ""
             error = click.style(f"  {schedule.last_error}", fg="red") if schedule.last_error else ""
             click.echo(f"  {'':<14} runs {schedule.module}.{schedule.name}: {schedule.runs} times{failed}, {last}{error}")
+    for line in record.data:
+        click.echo(f"  {line}")
 
 
 def _clock(seconds: float) -> str:

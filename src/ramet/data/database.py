@@ -32,6 +32,7 @@ class Routes(Protocol):
     def all(self) -> list[Opened]: ...
     def of(self, key: Any, /) -> Opened: ...
     def for_write(self, key: Any, /) -> Opened: ...
+    def owned(self, shard: int, row: str, /) -> str: ...
 
 
 class _NoKey:
@@ -86,6 +87,10 @@ class Database:
         """Of all shards. Raises DatabaseNotBound."""
         return [self.opened] if self._shards is None else self._shards.all
 
+    def owned(self, opened: Opened, row: str) -> str:
+        """What holds for the rows that are a shard's own, in SQL."""
+        return "true" if self._shards is None else self._shards.owned(opened.shard, row)
+
     @property
     def is_bound(self) -> bool:
         return self._opened is not None
@@ -134,7 +139,8 @@ class Database:
         return Transaction(opened, begin, route=self.route, key=key)
 
     def scatter(self) -> Scatter:
-        """A read of all shards, for what has no key: `await db.scatter().fetch("SELECT ...")`. Never chosen for you."""
+        """A read of all shards, for what has no key: `await db.scatter().fetch("SELECT ... WHERE {owned}")`. Never chosen for
+        you."""
         return Scatter(self)
 
     async def run(

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from ramet.data import driver, errors, refusals
 from ramet.data.driver import Driver
 from ramet.data.schemas import quote
-from ramet.data.slices import predicate
-from ramet.model.sharding import Key, ShardMap, Slice
+from ramet.data.slices import owned_predicate
+from ramet.model.sharding import ShardMap, Slice
 
 SCHEMA = "ramet_move"
 MOVED = "RM001"
@@ -55,16 +55,6 @@ async def install(connection: Driver) -> None:
 
 
 _LOCK = 0x72616D65_74000004
-
-
-def owned_predicate(owned: Sequence[Slice], shard_map: ShardMap, column: str, row: str) -> str:
-    """What holds for the rows that a shard with these slices owns. Keys that are exceptions elsewhere are not of their slices."""
-    mine = {each.key for each in owned if isinstance(each, Key)}
-    others = [key for key in shard_map.exceptions if key not in mine]
-    parts = [
-        predicate(each, column, shard_map.key_type, without=() if isinstance(each, Key) else others, row=row) for each in owned
-    ]
-    return " OR ".join(f"({part})" for part in parts) or "false"
 
 
 async def replace(

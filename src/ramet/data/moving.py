@@ -16,7 +16,7 @@ What is created is named after the move. Both servers keep `ramet_move.marker`, 
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,12 +35,15 @@ CATCH_UP_S = 2.0
 FENCE_ATTEMPTS = 20
 """Tries to find a moment in which no writer of the tables is under way."""
 FENCE_PAUSE_S = 0.25
+STILL_S = 60.0
+"""How long a copy may stand still, in seconds: what it waits for are transactions at the source that began before."""
 DELETE_ROWS = 5000
 """Rows that one statement of the clean-up deletes."""
 VERIFY_S = 60.0
 """How long differences may last that writes under way explain."""
 
 Progress = Callable[[str], None]
+Hold = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ async def keyed_tables(connection: Driver, schema: str, column: str | None) -> l
 _WITHOUT_KEY = """\
 SELECT c.relname, i.indisprimary, array_agg(a.attname ORDER BY k.n), bool_or(a.attname = $2),
        min(k.n) FILTER (WHERE a.attname = $2)
-FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid, unnest(i.indkey) WITH ORDINALITY k(attnum, n)
+FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY k(attnum, n)
 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
 WHERE c.relnamespace = $1::regnamespace AND i.indisunique AND k.attnum > 0 GROUP BY 1, 2, i.indexrelid"""
 _FOREIGN = """\
@@ -152,6 +155,11 @@ async def obstacles(admin: Address, schema: str, column: str | None, *, is_whole
 async def problems_of_server(admin: Address) -> list[str]:
     async with session(admin) as connection:
         level = await connection.fetchval("SHOW wal_level")
+        workers, least = (
+            await connection.fetch(
+                "SELECT current_setting('max_logical_replication_workers')::int, 3 + (SELECT count(*) FROM pg_subscription)"
+            )
+        )[0]
         used, most = (
             await connection.fetch(
                 "SELECT (SELECT count(*) FROM pg_replication_slots), current_setting('max_replication_slots')::int"
@@ -162,6 +170,8 @@ async def problems_of_server(admin: Address) -> list[str]:
         )
         if most - used < 2:
             found.append(f"{used} of {most} replication slots are taken: max_replication_slots")
+        if workers < least:
+            found.append(f"replication needs {least} workers and may have {workers}: max_logical_replication_workers")
         return found
 
 
@@ -176,7 +186,8 @@ async def copy(move: Moving, report: Progress) -> None:
         await _mark(source, move.name, 0)
         await _publish(source, move, f"ramet_{move.name}")
         if not await _has_subscription(target, f"ramet_{move.name}"):
-            await _empty(target, move)
+            await _delete(target, move, lambda _: None)  # what an earlier try has copied
+            await _unmark(target, move.name)
             await _make_slot(source, f"ramet_{move.name}")
             await target.execute(_subscription(f"ramet_{move.name}", move.source.reach, copy_data=True))
         await _copied(source, target, move, report)
@@ -230,14 +241,10 @@ async def _has_subscription(connection: Driver, name: str) -> bool:
     )
 
 
-async def _empty(connection: Driver, move: Moving) -> None:
-    """What an earlier try has copied, and everything else of the slice."""
-    await _delete(connection, move, lambda _: None)
-
-
 async def _copied(source: Driver, target: Driver, move: Moving, report: Progress) -> None:
-    began = time.monotonic()
+    began = moved_at = time.monotonic()
     expected = await _expected_rows(source, move)
+    before: tuple[int, int] | None = None
     while True:
         waiting = await target.fetchval(
             "SELECT count(*) FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid"
@@ -252,6 +259,13 @@ async def _copied(source: Driver, target: Driver, move: Moving, report: Progress
                 " FROM pg_stat_progress_copy WHERE type = 'CALLBACK'"
             )
         )[0]
+        if (waiting, size) != before:
+            before, moved_at = (waiting, size), time.monotonic()
+        elif time.monotonic() - moved_at > STILL_S:
+            raise errors.StatementRefused(
+                f"the copy of {move.of} of {move.module} has not moved for {STILL_S:g} s",
+                hint="the target's log says why: no replication worker is free, or a transaction at the source does not end",
+            )
         done = copied or await _rows_in(target, move)
         passed_s = time.monotonic() - began
         left = f", {passed_s * max(expected - done, 0) / done:.0f} s left" if done else ""
@@ -392,6 +406,10 @@ async def _mark(connection: Driver, name: str, number: int | None) -> int:
     )
 
 
+async def _unmark(connection: Driver, name: str) -> None:
+    await connection.execute(f"DELETE FROM {guards.SCHEMA}.marker WHERE move IN ('{name}', '{name}_back')")  # noqa: S608
+
+
 async def _arrived(connection: Driver, name: str, number: int, within_s: float) -> None:
     until = time.monotonic() + within_s
     while (await connection.fetchval(f"SELECT number FROM {guards.SCHEMA}.marker WHERE move = $1", name) or 0) < number:  # noqa: S608
@@ -402,8 +420,9 @@ async def _arrived(connection: Driver, name: str, number: int, within_s: float) 
         await asyncio.sleep(POLL_S)
 
 
-async def switch(move: Moving, wanted: ShardMap, *, back: bool = False) -> str:
-    """Give the slice to the target, or back to the source. wanted: the map as it is then. Returns what it took, in words.
+async def switch(move: Moving, wanted: ShardMap, hold: Hold, *, back: bool = False) -> str:
+    """Give the slice to the target, or back to the source. wanted: the map as it is then. hold: makes writers
+    wait; called when everything else is ready. Returns what it took, in words.
 
     Raises LockNotAvailable where writers are never out of the way, DatabaseUnavailable where the last writes do not arrive: then
     the giver owns it as before.
@@ -415,6 +434,7 @@ async def switch(move: Moving, wanted: ShardMap, *, back: bool = False) -> str:
     async with session(giver.admin) as giving, session(taker.admin) as taking:
         tables = await keyed_tables(giving, move.module, move.column)
         await ping(giving, taking, name)
+        await hold()
         began = time.monotonic()
         number = await _fence(giving, move, tables, giver, wanted, name)
         fenced = time.monotonic()
@@ -507,6 +527,7 @@ async def forget(move: Moving) -> None:
                 await taking.execute(f"DROP SUBSCRIPTION {quote(name)}")
             await _drop_slot(giving, name)
             await giving.execute(f"DROP PUBLICATION IF EXISTS {quote(name)}")
+            await _unmark(giving, move.name)
 
 
 async def _drop_slot(connection: Driver, name: str) -> None:

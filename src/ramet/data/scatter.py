@@ -1,6 +1,10 @@
 """Reads over all shards, for what has no key. Asked for by name, counted, and bounded: each costs as many statements as there are
-shards. There is no snapshot over shards: each answers as it is when it is asked."""
+shards. There is no snapshot over shards: each answers as it is when it is asked.
 
+A shard may have rows that it does not own, copies on the way to another shard or the way back from one. So the statement says
+`{owned}` where they are left out, as a condition on the one table that has the key; `{owned:n}` names it where there are more."""
+
+import re
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any, Protocol
@@ -13,11 +17,15 @@ AT_ONCE = 8
 """Shards that are asked at the same time."""
 
 
+_OWNED = re.compile(r"\{owned(?::(\w+))?\}")
+
+
 class Scattered(Protocol):
     """The handle of a database."""
 
     @property
     def all_opened(self) -> list[Opened]: ...
+    def owned(self, opened: Opened, row: str, /) -> str: ...
 
 
 class Scatter:
@@ -50,7 +58,14 @@ class Scatter:
 
     async def _ask(self, query: str, args: Sequence[Any]) -> list[list[Any]]:
         shards = self._database.all_opened
-        return await shards[0].scatter([Read(opened).fetch(query, *args) for opened in shards], AT_ONCE)
+        if not _OWNED.search(query):
+            raise BlockMisuse(
+                "a read of all shards has to leave out what a shard does not own, such as copies of a move",
+                hint="SELECT ... FROM articles WHERE {owned}, or {owned:a} for articles AS a",
+            )
+        texts = [_OWNED.sub(lambda found, at=opened: f"({self._database.owned(at, found[1] or '')})", query) for opened in shards]
+        statements = [Read(opened).fetch(text, *args) for opened, text in zip(shards, texts, strict=True)]
+        return await shards[0].scatter(statements, AT_ONCE)
 
 
 def _ordering(text: str) -> list[tuple[str, bool]]:

@@ -58,11 +58,19 @@ class Shards:
     @property
     def home(self) -> Opened:
         """Where what has no key is: the ledger, who owns the schedules."""
-        return self._opened[min(self._opened)]
+        return self._opened[self.placed.map.shards[0]]
 
     @property
     def all(self) -> list[Opened]:
-        return [self._opened[shard] for shard in sorted(self._opened)]
+        """Those that own something."""
+        return [self._opened[shard] for shard in self.placed.map.shards]
+
+    def owned(self, shard: int, row: str) -> str:
+        """What holds for the rows that a shard owns, in SQL: others may be there too, on the way or as a way back. row: the name
+        of the table in the statement, empty where it is the only one with the key."""
+        if self._key is None:
+            return "true"
+        return slices.owned_predicate(self.placed.map.of(shard), self.placed.map, self._key, row)
 
     @property
     def pools(self) -> Iterator[Pool]:
@@ -180,7 +188,7 @@ class Shards:
             self._told()
 
     async def close(self, *, drain_s: float = 5.0) -> None:
-        await asyncio.gather(*(_close(opened, drain_s=drain_s) for opened in self.all))
+        await asyncio.gather(*(_close(opened, drain_s=drain_s) for opened in self._opened.values()))
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -4,14 +4,14 @@ Only built-in, immutable functions, since nothing else may stand in a publicatio
 `ramet.model.hashing`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from ramet.data.driver import Driver
 from ramet.data.errors import KeyMisuse
 from ramet.data.schemas import quote
 from ramet.model.hashing import BUCKETS, COMBINED, SEED
-from ramet.model.sharding import AnyKey, Between, Buckets, Key, Slice, Whole, key_of
+from ramet.model.sharding import AnyKey, Between, Buckets, Key, ShardMap, Slice, Whole, key_of
 
 TYPES = {"int2": "int8", "int4": "int8", "int8": "int8", "uuid": "uuid", "text": "text", "varchar": "text"}
 """Types of a column that can be a key -> the type of the map."""
@@ -52,6 +52,16 @@ def predicate(of: Slice, column: str, key_type: str, *, without: Iterable[str] =
             found = " AND ".join(bounds) or "true"
     excepted = [f"{name} <> {literal(key, key_type)}" for key in without]
     return " AND ".join([found, *excepted])
+
+
+def owned_predicate(owned: Sequence[Slice], shard_map: ShardMap, column: str, row: str) -> str:
+    """What holds for the rows that a shard with these slices owns. Keys that are exceptions elsewhere are not of their slices."""
+    mine = {each.key for each in owned if isinstance(each, Key)}
+    others = [key for key in shard_map.exceptions if key not in mine]
+    parts = [
+        predicate(each, column, shard_map.key_type, without=() if isinstance(each, Key) else others, row=row) for each in owned
+    ]
+    return " OR ".join(f"({part})" for part in parts) or "false"
 
 
 def literal(text: str, key_type: str) -> str:

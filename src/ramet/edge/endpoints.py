@@ -87,7 +87,7 @@ def _call(desk: Desk, endpoint: Endpoint, route: Route, binder: Binder, facade: 
             work.due = math.inf
             work.may_watch = False
             if exchange is None or not exchange.respond(status, responses.head_of(context, head, len(payload)), payload):
-                sent = [responses.trace_header(context)] if is_empty else [_JSON_HEADER, responses.trace_header(context)]
+                sent = responses.headers_of(context) if is_empty else [_JSON_HEADER, *responses.headers_of(context)]
                 await responses.send_whole(send, status, sent, payload, is_head=scope["method"] == "HEAD")
         except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001  (what a request ends with is a value here: its answer)
             told = await desk.fail(work, scope, send, raised, endpoint.failures)
@@ -108,7 +108,9 @@ def _function(desk: Desk, endpoint: Endpoint, route: Route, binder: Binder, faca
         work.due = math.inf
         work.may_watch = False
         if isinstance(result, Response):
-            result.headers.setdefault("traceparent", work.context.traceparent)
+            for name, value in responses.headers_of(work.context):
+                if name != b"traceparent" or "traceparent" not in result.headers:
+                    result.headers.append(name.decode(), value.decode())
             await result(scope, receive, send)
             return result.status_code
         reply = cast("Reply[Any]", result) if isinstance(result, Reply) else Reply(result)

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from ramet.edge import codec
 from ramet.edge.work import Phase, Send, Work, monotonic
 from ramet.model.replies import Reply, ServerEvent, SetCookie
+from ramet.wire import causal
 from ramet.wire.context import Context
 
 Headers = list[tuple[bytes, bytes]]
@@ -23,9 +24,23 @@ def trace_header(context: Context) -> tuple[bytes, bytes]:
     return b"traceparent", context.traceparent.encode()
 
 
+def headers_of(context: Context) -> Headers:
+    """Of every response: its trace, and what its client has seen where that is new."""
+    token = _token(context)
+    causal_headers = [(b"ramet-causal", token.encode()), (b"set-cookie", causal.set_cookie(token).encode())] if token else []
+    return [trace_header(context), *causal_headers]
+
+
+def _token(context: Context) -> str:
+    noted = context.noted
+    return causal.encode(noted.positions) if noted is not None and noted.news() else ""
+
+
 def head_of(context: Context, head: str, length: int) -> bytes:
     """Header lines of a whole response. head: those that never change, up to the length; empty where there is no body."""
     trace = f"traceparent: 00-{context.trace_id.hex()}-{context.span_id.hex()}-{context.trace_flags:02x}\r\n"
+    if context.noted is not None and (token := _token(context)):
+        trace += f"ramet-causal: {token}\r\nset-cookie: {causal.set_cookie(token)}\r\n"
     return f"{head}{length}\r\n{trace}".encode() if head else trace.encode()
 
 
@@ -45,7 +60,7 @@ def rendered(reply: Reply[Any], default_status: int, context: Context, *, is_emp
     names = {name.lower() for name in reply.headers}
     headers: Headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
     headers += [(b"set-cookie", set_cookie(cookie).encode("latin-1")) for cookie in reply.cookies]
-    headers.append(trace_header(context))
+    headers += headers_of(context)
     status = reply.status or default_status
     body = reply.body
     if "content-type" in names and isinstance(body, bytes | str):

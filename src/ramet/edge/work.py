@@ -18,6 +18,7 @@ from typing import Any
 
 from ramet.observe import names
 from ramet.observe.record import Recorder, Series, new_span_id, new_trace_id
+from ramet.wire import causal
 from ramet.wire.context import MAX_BAGGAGE_BYTES, OUTSIDE, Context, Face, parse_traceparent
 
 SWEEP_S = 0.05
@@ -103,6 +104,10 @@ class Work:
             trace_id, self.parent_id, flags = new_trace_id(), _NO_ID, SAMPLED
         baggage = parse_baggage(headers[b"baggage"]) if b"baggage" in headers else None
         self.context = Context(due, route.budget_s, trace_id, new_span_id(), flags, route.face, "", None, baggage)
+        if (b"ramet-causal" in headers or b"cookie" in headers) and (
+            seen := causal.of_request(headers.get(b"ramet-causal"), headers.get(b"cookie"))
+        ):
+            self.context.begin_causal(seen)
 
     def __repr__(self) -> str:
         return f"<Work {self.route.method} {self.route.template}, {self.phase.value}, trace {self.context.trace_id.hex()}>"

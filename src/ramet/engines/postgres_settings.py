@@ -61,10 +61,10 @@ def render(
         "autovacuum_max_workers": "1",
         # For replicas, moves of a shard and failover, without a restart when they come.
         "wal_level": "logical",
-        "max_wal_senders": "8",
-        "max_replication_slots": "8",
-        "max_worker_processes": "8",
-        "max_logical_replication_workers": "4",
+        "max_wal_senders": "32",
+        "max_replication_slots": "32",
+        "max_worker_processes": "40",
+        "max_logical_replication_workers": "24",
         "hot_standby": "on",
         "hot_standby_feedback": "on",
         "wal_log_hints": "on",
@@ -80,7 +80,7 @@ def render(
         "log_destination": "stderr",
     }
     if major >= 18:
-        values |= {"io_method": "worker", "io_workers": "1"}
+        values |= {"max_active_replication_origins": "32", "io_method": "worker", "io_workers": "1"}
     preloaded = [name for name in PRELOADED if name in libraries]
     if preloaded:
         values["shared_preload_libraries"] = ",".join(preloaded)

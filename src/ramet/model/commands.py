@@ -3,6 +3,7 @@
 import msgspec
 
 from ramet.model.control import Status
+from ramet.model.divisions import Division
 from ramet.model.failure import Failure
 
 
@@ -60,7 +61,8 @@ class Began(msgspec.Struct, frozen=True):
 
 
 class SystemState(msgspec.Struct, frozen=True, kw_only=True):
-    """shares: module -> place -> percent. unreachable: instance -> why it did not answer. plan: the newest, None without one."""
+    """shares: module -> place -> percent. unreachable: instance -> why it did not answer. plan: the newest, None without one.
+    databases: module -> how it is divided, where it is."""
 
     app: str
     topology: str
@@ -71,3 +73,4 @@ class SystemState(msgspec.Struct, frozen=True, kw_only=True):
     instances: list[Status]
     unreachable: dict[str, str]
     plan: PlanState | None
+    databases: dict[str, Division] = {}

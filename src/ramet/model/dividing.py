@@ -8,10 +8,9 @@ from collections.abc import Sequence
 import msgspec
 
 from ramet.errors import PlanImpossible
-from ramet.model.data_steps import AddServer, AddShard, Clean, Copy, DropShard, RemoveServer, Switch, Verify
+from ramet.model.data_steps import AddServer, AddShard, Clean, Copy, DataStep, DropShard, RemoveServer, Switch, Verify
 from ramet.model.divisions import MAIN, ShardIn, SliceMove, fresh_names, owner_of, split
-from ramet.model.sharding import Between, Buckets, Key, Slice, Whole, key_of, problems, reassigned
-from ramet.model.step import Step
+from ramet.model.sharding import Between, Buckets, Key, Slice, Whole, key_of, may_meet, problems, reassigned
 from ramet.model.system import System
 
 ANEW = -1
@@ -44,7 +43,7 @@ class DataFacts(msgspec.Struct, frozen=True, kw_only=True):
     whole: tuple[str, ...] = ()
 
 
-def divide(system: System, wish: DataWish, known: DataFacts) -> tuple[str, list[Step]]:
+def divide(system: System, wish: DataWish, known: DataFacts) -> tuple[str, list[DataStep]]:
     """Title and steps. No steps: it is so already. Raises PlanImpossible with every reason."""
     made = _Dividing(system, wish, known)
     if wish.shards:
@@ -65,9 +64,9 @@ class _Dividing:
         self._known = known
         self._module = wish.module
         self._division = system.division(wish.module)
-        self._steps: list[Step] = []
+        self._steps: list[DataStep] = []
 
-    def split(self) -> tuple[str, list[Step]]:
+    def split(self) -> tuple[str, list[DataStep]]:
         self._check_divisible()
         count = self._wish.shards
         now = self._division.map.shards
@@ -80,12 +79,12 @@ class _Dividing:
         self._move_all(self._slices(wanted))
         return title, self._steps
 
-    def rebalance(self) -> tuple[str, list[Step]]:
+    def rebalance(self) -> tuple[str, list[DataStep]]:
         self._check_divisible()
         self._move_all(self._slices(self._division.map.shards))
         return f"{self._module}: rebalance {len(self._division.map.shards)} shards", self._steps
 
-    def move(self, of: Slice) -> tuple[str, list[Step]]:
+    def move(self, of: Slice) -> tuple[str, list[DataStep]]:
         if isinstance(of, Whole):
             self._refuse(self._known.whole)
         else:
@@ -94,7 +93,7 @@ class _Dividing:
         try:
             source = owner_of(self._division, of, self._known.key_type)
         except ValueError as error:
-            raise PlanImpossible(f"{self._module}: {error}", hint="ramet shard --show shows the map") from None
+            raise PlanImpossible(f"{self._module}: {error}", hint="ramet status shows the map") from None
         target = self._wish.to
         if target == ANEW:
             target = self._new_shard(taken=self._division.map.shards)
@@ -112,7 +111,7 @@ class _Dividing:
         self._move_all([(of, source, target)])
         return title, self._steps
 
-    def take_back(self, name: str) -> tuple[str, list[Step]]:
+    def take_back(self, name: str) -> tuple[str, list[DataStep]]:
         """The newest first, since each began from what the one before had left."""
         moves = [move for move in self._division.moves if move.switched]
         names = [move.name for move in moves]
@@ -132,10 +131,10 @@ class _Dividing:
         self._drop_idle()
         return f"{self._module}: take back {', '.join(names[first:])}", self._steps
 
-    def clean(self, name: str) -> tuple[str, list[Step]]:
+    def clean(self, name: str) -> tuple[str, list[DataStep]]:
         moves = [move for move in self._division.moves if name in ("all", move.name)]
         if name != "all" and not moves:
-            raise PlanImpossible(f"{self._module} has no move {name}", hint="ramet shard --show")
+            raise PlanImpossible(f"{self._module} has no move {name}", hint="ramet status")
         for move in moves:
             self._take(Clean(module=self._module, move=move, at_target=not move.switched, why="the way back is given up"))
         self._drop_idle()
@@ -143,7 +142,7 @@ class _Dividing:
 
     # Parts
 
-    def _take(self, step: Step) -> None:
+    def _take(self, step: DataStep) -> None:
         self._system = step.after(self._system)
         self._division = self._system.division(self._module)
         self._steps.append(step)
@@ -195,6 +194,7 @@ class _Dividing:
     def _move_all(self, slices: Sequence[tuple[Slice, int, int]]) -> None:
         names = fresh_names(self._system.databases, len(slices))
         for name, (of, source, target) in zip(names, slices, strict=True):
+            self._end_ways_back(of)
             move = SliceMove(name=name, of=of, source=source, target=target, key_type=self._known.key_type)
             after = reassigned(self._division.map, of, target)
             if wrong := problems(after, self._division.numbers):
@@ -202,6 +202,13 @@ class _Dividing:
             self._take(Copy(module=self._module, move=move, why="reads and writes go on at the source"))
             self._take(Verify(module=self._module, move=move, why="before anything depends on the copy"))
             self._take(Switch(module=self._module, move=move, why="both sides are equal, and the source stays a way back"))
+
+    def _end_ways_back(self, of: Slice) -> None:
+        """Of earlier moves that had a part of the slice: two replications of one row would be in each other's way."""
+        for move in self._division.moves:
+            if may_meet(move.of, of):
+                why = "a part of it moves again, and each row has one way back"
+                self._take(Clean(module=self._module, move=move, at_target=not move.switched, why=why))
 
     def _drop_idle(self) -> None:
         for number in self._division.idle:

@@ -80,9 +80,14 @@ class Division(msgspec.Struct, frozen=True, kw_only=True):
         return _replace(self, map=shard_map).with_move(_replace(move, switched=not back))
 
     @property
+    def moving(self) -> set[int]:
+        """Shards that a move is copied to, or could go back to: instances are ready to use them."""
+        return {shard for each in self.moves for shard in (each.source, each.target)}
+
+    @property
     def idle(self) -> list[int]:
         """Shards that own nothing and are not part of a move."""
-        used = {*self.map.shards, *(shard for each in self.moves for shard in (each.source, each.target))}
+        used = {*self.map.shards, *self.moving}
         return [number for number in self.numbers if number not in used]
 
 
@@ -124,3 +129,16 @@ def owner_of(division: Division, of: Slice, key_type: str) -> int:
     if len(owners) != 1:
         raise ValueError(f"{of} is at {len(owners)} shards ({', '.join(map(str, sorted(owners)))}); move each part by itself")
     return owners.pop()
+
+
+def described(divisions: Mapping[str, Division]) -> list[str]:
+    """For people: a line for each shard, and for each move that can be taken back."""
+    lines: list[str] = []
+    for module, division in divisions.items():
+        for each in division.shards:
+            owned = ", ".join(map(str, division.map.of(each.shard))) or "nothing"
+            lines.append(f"{module} shard {each.shard} on {each.server}: {owned}")
+        for move in division.moves:
+            state = "can be taken back" if move.switched else "is being copied"
+            lines.append(f"{module} {move.name}: {move.of} from shard {move.source} to {move.target} {state}")
+    return lines

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from ramet.model.dividing import DataFacts
 from ramet.model.release import Release
 from ramet.model.routing import version_of
 from ramet.model.system import System
@@ -15,7 +16,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     releases: version -> Release. pool_size: connections of one module's pool in one instance. max_connections: that the server
     takes, less what it and the controller keep for themselves; None where it is not ours to know. instance_bytes: memory of one
     instance, measured. free_bytes: memory that is there. start_s: how long the last instances took to be ready.
-    inseparable: groups of modules that share state in memory or a database role, and must stay in one service.
+    inseparable: groups of modules that share state in memory or a database role, and must stay in one service. data: module ->
+    what is known of its data, of those that the plan is about.
     """
 
     releases: dict[str, Release]
@@ -25,6 +27,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     free_bytes: int = 0
     start_s: float
     inseparable: tuple[tuple[str, ...], ...] = ()
+    data: dict[str, DataFacts] = {}
+
+    def with_data(self, data: dict[str, DataFacts]) -> "Facts":
+        return msgspec.structs.replace(self, data=data)
 
 
 class Needs(msgspec.Struct, frozen=True, kw_only=True):

@@ -76,7 +76,7 @@ class InstanceRecord(msgspec.Struct, frozen=True):
 
 class FleetRecord(msgspec.Struct, frozen=True, kw_only=True):
     """pid: the controller's. process_started: of it, as the system counts, so that another process with its pid is not taken
-    for it."""
+    for it. data: where databases are, a line for each shard, of modules that are not all in one place."""
 
     pid: int
     process_started: str
@@ -85,3 +85,4 @@ class FleetRecord(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     log: str
     instances: list[InstanceRecord]
+    data: list[str] = []

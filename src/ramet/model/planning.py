@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from ramet.errors import PlanImpossible
+from ramet.kit.near import did_you_mean
 from ramet.model import facts
+from ramet.model.dividing import DataWish, divide
 from ramet.model.facts import Facts, Needs
 from ramet.model.moves import moves
 from ramet.model.release import breaks
@@ -37,6 +39,7 @@ def plan(running: System, wanted: Wanted, known: Facts) -> Plan:
     else:
         steps = roll(running, wanted)
         title = f"{', '.join(sorted(versions))} -> {wanted.version}, {wanted.strategy}"
+    steps += _divisions(running, wanted, known)
     if steps or running.topology != wanted.topology:  # ranges and databases belong to the name
         steps.append(Settle(old=running.topology, new=wanted.topology, why="it is equal to that from here on"))
     needed = facts.needs(states(running, steps), known)
@@ -88,7 +91,6 @@ def separated(homes: Mapping[str, str], inseparable: Iterable[Sequence[str]]) ->
 
 
 def _divided(wanted: Wanted, known: Facts) -> Iterable[str]:
-    """Shards and replicas are read, so that a topology can say today what it will be."""
     parts = known.releases[wanted.version].modules
     for module, layout in wanted.databases.items():
         part = parts.get(module)
@@ -100,10 +102,33 @@ def _divided(wanted: Wanted, known: Facts) -> Iterable[str]:
                 f"the database of {module} cannot have {layout.shards} shards, since its rows have no key; declare it with"
                 " module.database(key=...)"
             )
-        elif layout.shards > 1:
-            yield f"{module} is to have {layout.shards} shards; a plan cannot divide a database yet"
         if layout.replicas:
             yield f"{module} is to have {layout.replicas} replicas; a plan cannot make one yet"
+
+
+def _divisions(running: System, wanted: Wanted, known: Facts) -> list[AnyStep]:
+    """What divides databases as a topology has them, one module after another."""
+    steps: list[AnyStep] = []
+    for module, layout in wanted.databases.items():
+        if module in known.data and layout.shards != len(running.division(module).map.shards):
+            _, more = divide(running, DataWish(module=module, shards=layout.shards), known.data[module])
+            for step in more:
+                running = step.after(running)
+            steps += more
+    return steps
+
+
+def plan_data(running: System, wish: DataWish, known: Facts) -> Plan:
+    """Raises PlanImpossible. A plan without steps: the data is so already."""
+    parts = known.releases[min(known.releases)].modules
+    if wish.module not in parts:
+        hint = did_you_mean(wish.module, parts) or f"known: {', '.join(parts)}"
+        raise PlanImpossible(f"there is no module `{wish.module}`", hint=hint)
+    if not parts[wish.module].has_database:
+        raise PlanImpossible(f"{wish.module} has no database")
+    title, steps = divide(running, wish, known.data[wish.module])
+    needed = facts.needs(states(running, steps), known)
+    return Plan(title=title, steps=tuple(steps), needs=needed)
 
 
 def _incompatible(running: System, wanted: Wanted, known: Facts) -> Iterable[str]:

@@ -188,6 +188,17 @@ def holds(of: Slice, key: AnyKey, key_type: str) -> bool:
             return (lo is None or lo <= at) and (hi is None or at < hi)
 
 
+def may_meet(one: Slice, other: Slice) -> bool:
+    """Whether two slices may have a key in common."""
+    match one, other:
+        case Buckets(), Buckets():
+            return one.lo <= other.hi and other.lo <= one.hi
+        case Key(), Key():
+            return one.key == other.key
+        case _:
+            return True
+
+
 def overlaps(one: Slice, other: Between, key_type: str) -> bool:
     """Whether a slice has keys of a range. Buckets have some of every range."""
     if not isinstance(one, Between):
@@ -200,7 +211,7 @@ def reassigned(shard_map: ShardMap, of: Slice, shard: int) -> ShardMap:
     """The map when a slice is another shard's: the spans that it cuts are split. Raises ValueError where it cannot be cut."""
     spans: list[Span] = []
     for span in shard_map.spans:
-        spans += [span] if isinstance(of, Key) and not _same_key(span.of, of) else _rest(span, of)
+        spans += [span] if isinstance(of, Key) and not _same_key(span.of, of) else _rest(span, of, shard_map.key_type)
     spans.append(Span(of, shard))
     return msgspec.structs.replace(shard_map, epoch=shard_map.epoch + 1, spans=joined(spans))
 
@@ -209,7 +220,7 @@ def _same_key(one: Slice, other: Key) -> bool:
     return isinstance(one, Key) and one.key == other.key
 
 
-def _rest(span: Span, of: Slice) -> list[Span]:
+def _rest(span: Span, of: Slice, key_type: str) -> list[Span]:
     """What is left of a span without a slice."""
     match span.of, of:
         case _, Whole():
@@ -219,27 +230,31 @@ def _rest(span: Span, of: Slice) -> list[Span]:
         case Key(), _:
             return [span]
         case Whole(), Buckets():
-            return _rest(Span(ALL_BUCKETS, span.shard), of)
+            return _rest(Span(ALL_BUCKETS, span.shard), of, key_type)
         case Whole(), Between():
-            return _rest(Span(Between(None, None), span.shard), of)
+            return _rest(Span(Between(None, None), span.shard), of, key_type)
         case Buckets() as has, Buckets() as cut:
             left = [Buckets(has.lo, min(has.hi, cut.lo - 1)), Buckets(max(has.lo, cut.hi + 1), has.hi)]
             return [Span(each, span.shard) for each in left if each.lo <= each.hi]
         case Between() as has, Between() as cut:
-            found: list[Span] = []
-            if cut.lo is not None and cut.lo != has.lo:
-                found.append(Span(Between(has.lo, cut.lo), span.shard))
-            if cut.hi is not None and cut.hi != has.hi:
-                found.append(Span(Between(cut.hi, has.hi), span.shard))
-            return found
+            if not overlaps(has, cut, key_type):
+                return [span]
+            left, right = Between(has.lo, cut.lo), Between(cut.hi, has.hi)
+            found = [left] if cut.lo is not None and overlaps(has, Between(None, cut.lo), key_type) else []
+            found += [right] if cut.hi is not None and overlaps(has, Between(cut.hi, None), key_type) else []
+            return [Span(each, span.shard) for each in found]
         case has, cut:
             raise ValueError(f"{cut} cannot be cut out of {has}")
+
+
+def _order(span: Span) -> tuple[str, int, str]:
+    return type(span.of).__name__, span.of.lo if isinstance(span.of, Buckets) else 0, str(span.of)
 
 
 def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
     """Neighbours of one shard as one span, in order."""
     made: list[Span] = []
-    for span in sorted(spans, key=lambda each: (type(each.of).__name__, getattr(each.of, "lo", 0) or 0, str(each.of))):
+    for span in sorted(spans, key=_order):
         last = made[-1] if made else None
         if (
             last is not None
@@ -277,33 +292,23 @@ def problems(shard_map: ShardMap, shards: Iterable[int]) -> list[str]:
 
 
 def moves_for(shard_map: ShardMap, weights: Sequence[float], shards: Sequence[int]) -> list[tuple[Buckets, int, int]]:
-    """The fewest moves (slice, from, to) after which each of these shards has about the same weight. weights: of each bucket.
+    """Few moves (slice, from, to) after which each of these shards has about the same weight. weights: of each bucket.
 
-    Greedy: from the heaviest shard to the lightest, in runs of neighbouring buckets cut from the end of its spans, until none is
-    more than one bucket over its share.
+    Greedy: from the shard that has the most too much to the one that lacks the most, one run of neighbouring buckets from the end
+    of what the giver has, until either is within half a bucket of its share. Shards that are not among these give all.
     """
     owner = _owners(shard_map)
-    total = sum(weights) or float(BUCKETS)
-    weight = [each if sum(weights) else 1.0 for each in weights]
-    share = total / len(shards)
+    share = sum(weights) / len(shards)
     load = dict.fromkeys({*owner, *shards}, 0.0)
     for bucket, shard in enumerate(owner):
-        load[shard] += weight[bucket]
+        load[shard] += weights[bucket]
     want = {shard: share if shard in shards else 0.0 for shard in load}
     new = list(owner)
-    for giver in sorted(load, key=lambda each: want[each] - load[each]):
-        for taker in sorted(shards, key=lambda each: load[each] - want[each]):
-            for bucket in range(BUCKETS - 1, -1, -1):
-                over, under = load[giver] - want[giver], want[taker] - load[taker]
-                if (
-                    new[bucket] == giver
-                    and over >= weight[bucket] / 2 + 1e-9
-                    and under >= weight[bucket] / 2 - 1e-9
-                    and under > 0
-                ):
-                    new[bucket] = taker
-                    load[giver] -= weight[bucket]
-                    load[taker] += weight[bucket]
+    for _ in range(2 * len(load)):
+        giver = max(load, key=lambda each: load[each] - want[each])
+        taker = min(shards, key=lambda each: load[each] - want[each])
+        if not _give(new, weights, load, want, giver, taker):
+            break
     moves: list[tuple[Buckets, int, int]] = []
     for bucket in range(BUCKETS):
         if new[bucket] == owner[bucket]:
@@ -314,6 +319,29 @@ def moves_for(shard_map: ShardMap, weights: Sequence[float], shards: Sequence[in
         else:
             moves.append((Buckets(bucket, bucket), owner[bucket], new[bucket]))
     return moves
+
+
+def _give(
+    new: list[int], weights: Sequence[float], load: dict[int, float], want: dict[int, float], giver: int, taker: int
+) -> bool:
+    """Whether a run was given. The last bucket of it may be half too much."""
+    given = False
+    for bucket in range(BUCKETS - 1, -1, -1):
+        if new[bucket] != giver:
+            if given:
+                break
+            continue
+        half = weights[bucket] / 2
+        is_leaving = not want[giver]
+        if giver == taker or not (is_leaving or (load[giver] - want[giver] > half and want[taker] - load[taker] > half)):
+            break
+        new[bucket] = taker
+        load[giver] -= weights[bucket]
+        load[taker] += weights[bucket]
+        given = True
+        if is_leaving and load[taker] >= want[taker] and len(load) > 2:
+            break
+    return given
 
 
 def _owners(shard_map: ShardMap) -> list[int]:

@@ -7,6 +7,7 @@ import msgspec
 from ramet.errors import PlanImpossible
 from ramet.kit.near import did_you_mean
 from ramet.model.autoscale import Limits
+from ramet.model.dividing import DataWish
 from ramet.model.gates.reading import CANARY_BAKE_S
 from ramet.model.service import Service
 from ramet.model.system import Deployed, System
@@ -15,8 +16,9 @@ from ramet.model.wanted import Strategy, Wanted
 
 
 class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One of: topology, a name in ramet.toml; extract, a module, with the name of its service; absorb, a service, with the one
-    that takes its modules; scale, a service and how many instances; roll, a folder with another version of the code.
+    """One of: data, about one module's database; topology, a name in ramet.toml; extract, a module, with the name of its service;
+    absorb, a service, with the one that takes its modules; scale, a service and how many instances; roll, a folder
+    with another version of the code.
     why: for the title of the plan, of scale."""
 
     topology: str = ""
@@ -29,6 +31,7 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     roll: str = ""
     strategy: Strategy = Strategy.ROLLING
     why: str = ""
+    data: DataWish | None = None
 
 
 def wanted_of(

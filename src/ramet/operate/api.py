@@ -156,6 +156,7 @@ async def _system(controller: Controller) -> SystemState:
         instances=[status for status in statuses.values() if isinstance(status, Status)],
         unreachable={name: status for name, status in statuses.items() if isinstance(status, str)},
         plan=await _looked_up(controller, rows[0]) if rows else None,
+        databases=world.system.databases,
     )
 
 

@@ -27,6 +27,7 @@ from ramet.engines.ports import free_port
 from ramet.engines.supervision import Change, Status
 from ramet.errors import JournalUnreadable, PlanBusy, RametError
 from ramet.model.autoscale import Limits
+from ramet.model.divisions import described
 from ramet.model.launch import FleetRecord, Launch
 from ramet.model.planning import refuse, separated
 from ramet.model.recorded import Kept, Recorded
@@ -335,6 +336,7 @@ class Controller:
             url=self.url,
             log=str(self.folder.root / "up.log"),
             instances=[keeper.record for name, keeper in self.world.keepers.items() if name in known],
+            data=described(self.world.system.databases),
         )
 
     def _on_change(self, change: Change) -> None:

@@ -55,13 +55,13 @@ class DividedData:
         shards = tuple(
             ShardAt(shard=each.shard, url=self.servers.url(each.server, module), server=each.server)
             for each in division.shards
-            if each.shard in division.map.shards
+            if each.shard in division.map.shards or each.shard in division.moving
         )
         return DatabaseAt(epoch=epoch, shards=shards, map=division.map)
 
     async def facts(self, system: System, module: str) -> DataFacts:
         """Raises KeyMisuse for a key that cannot be one."""
-        db = self._modules[module].db
+        db = self._modules[module].db if module in self._modules else None
         division = system.division(module)
         if db is None:
             return DataFacts()
@@ -86,15 +86,17 @@ class DividedData:
 
     async def _weights(self, module: str, key: str, key_type: str, homes: Sequence[ShardIn]) -> list[float]:
         """Rows of each bucket, over all tables and shards."""
-        weights = [0.0] * BUCKETS
+        rows_of = [0.0] * BUCKETS
         at = slices.bucket(key, key_type)
         for home in homes:
             async with session(self.servers.admin(home.server), statement_timeout="30s") as connection:
                 for table in await moving.keyed_tables(connection, module, key):
                     name = f"{schemas.quote(module)}.{schemas.quote(table)}"
                     for bucket, rows in await connection.fetch(f"SELECT ({at})::int, count(*) FROM {name} GROUP BY 1"):  # noqa: S608
-                        weights[bucket] += rows
-        return weights
+                        rows_of[bucket] += rows
+        # Half by what is there, half by what may come: empty buckets are not given away for nothing.
+        even = max(sum(rows_of) / BUCKETS, 1.0)
+        return [rows + even for rows in rows_of]
 
     # Servers and shards
 
@@ -165,17 +167,21 @@ class DividedData:
         """Hold the writers, change the owner at the servers, tell everyone, all of it in the time that a writer waits."""
         what = self._moving(places.system, module, move)
         wanted = reassigned(what.map, move.of, move.source if back else move.target)
-        began = time.monotonic()
-        await self._hold(places, module, move)
-        held = time.monotonic()
+        began = 0.0
+
+        async def hold() -> None:
+            nonlocal began
+            began = time.monotonic()
+            await self._hold(places, module, move)
+
         try:
-            said = await moving.switch(what, wanted, back=back)
+            said = await moving.switch(what, wanted, hold, back=back)
             await places.place(after)
         except BaseException:
             await asyncio.shield(self._release(places, module, move))
             raise
         ended = time.monotonic()
-        return f"writers waited {(ended - began) * 1000:.0f} ms at most, {(held - began) * 1000:.0f} to stop them; {said}"
+        return f"writers waited {(ended - began) * 1000:.0f} ms at most; {said}"
 
     async def _hold(self, places: Places, module: str, move: SliceMove) -> None:
         """An instance that does not answer is refused by the guard, and its writers with it."""

@@ -23,7 +23,8 @@ async def end_all(folder: Folder) -> int:
     """End Envoy, the instances, and PostgreSQL. Returns how many processes there were."""
     ended = await _end([folder.root / "envoy" / "envoy.pid"], TERMINATE)
     ended += await end_instances(folder)
-    return ended + await _end([folder.root / "postgres" / "server.pid"], POSTGRES_STEPS)
+    servers = [folder.root / "postgres" / "server.pid", *(folder.root / "servers").glob("*/server.pid")]
+    return ended + await _end(servers, POSTGRES_STEPS)
 
 
 async def _end(pidfiles: list[Path], steps: tuple[StopStep, ...]) -> int:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from ramet.model.explaining import Told, told
 from ramet.model.facts import Facts
-from ramet.model.planning import Plan, plan
+from ramet.model.planning import Plan, plan, plan_data
 from ramet.model.release import Release
 from ramet.model.routing import version_of
+from ramet.model.topology import Layout
 from ramet.model.wishes import Wish, wanted_of
 from ramet.operate import files, memory, releases
 from ramet.operate.databases import DatabaseServer
@@ -61,8 +62,16 @@ class Planner:
             version, known[release.version] = release.version, release
             missing = await self._databases.missing(release)
         facts = await self._facts(known, application.inseparable)
+        if wish.data is not None:
+            facts = facts.with_data({wish.data.module: await self._world.data.facts(system, wish.data.module)})
+            return plan_data(system, wish.data, facts), facts
         wanted = wanted_of(wish, system, application.topologies, version, missing=missing, gate_s=application.gates.bake_s)
+        layouts = {module: layout for module, layout in wanted.databases.items() if self._differs(module, layout)}
+        facts = facts.with_data({module: await self._world.data.facts(system, module) for module in layouts})
         return plan(system, wanted, facts), facts
+
+    def _differs(self, module: str, layout: Layout) -> bool:
+        return layout.shards != len(self._world.system.division(module).map.shards)
 
     async def _facts(self, known: dict[str, Release], inseparable: tuple[tuple[str, ...], ...]) -> Facts:
         used = [each.memory_bytes for each in (await self._world.statuses()).values() if not isinstance(each, str)]
