@@ -1,13 +1,18 @@
 """What `ramet data doctor` reads of a real database, and that what mends a finding does mend it."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
-from ramet.data import capacity, driver, schemas
+from ramet import Module
+from ramet.data import capacity, driver, errors, schemas
 from ramet.data.health import indexes, keys, replication, sequences, sessions
+from ramet.model import topology
 from ramet.operate.data_diagnosis import Finding, Severity, diagnose
 from ramet.operate.data_facts import gather
+from ramet.operate.databases import DatabaseServer
+from ramet.operate.folder import Folder
 from tests.data.support import Server, until
 
 
@@ -248,5 +253,24 @@ def test_a_server_is_asked_how_many_connections_it_has(server: Server) -> None:
     async def main() -> None:
         found = await capacity.ask(server.admin, name="it")
         assert (found.max_connections, found.kept, found.available) == (60, 3, 47)
+
+    asyncio.run(main())
+
+
+def test_more_than_a_server_at_a_url_has_is_refused_before_an_instance_is_started(server: Server, tmp_path: Path) -> None:
+    async def main() -> None:
+        module = Module("stock")
+        module.database()
+        application = topology.parse(
+            '[app]\nname = "shop"\nmodules = ["shop.stock"]\n'
+            f'[engines]\npostgres = "postgresql://ramet@/postgres?host={server.folder}"\n[pools]\nweb = 6\n'
+            '[topology.seed.services]\nmain = { modules = ["*"], instances = 8 }\n'
+        )
+        databases = DatabaseServer(application, [module], Folder(tmp_path), lambda _: None)
+        await databases.start()
+        assert databases.max_connections == 47
+        with pytest.raises(errors.OverBudget, match="48 connections may be wanted, and postgresql://ramet@") as caught:
+            databases.check_budget(application.first_topology)
+        assert caught.value.hint == "[pools] web = 5 in ramet.toml, or max_connections = 61 on the server"
 
     asyncio.run(main())

@@ -362,7 +362,8 @@ class Pool:
     def _ended(self, connection: Connection) -> None:
         """The server, or the network, has closed it."""
         connection.flaws |= connections.LOST
-        self.entry.doubt()
+        if connection.driver.host == self.entry.host:
+            self.entry.doubt()
         if connection in self._idle:
             self._idle.remove(connection)
             self._discard(connection)
