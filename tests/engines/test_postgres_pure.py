@@ -11,7 +11,7 @@ from ramet.engines.errors import EngineFailed
 from ramet.engines.postgres_probe import Answer, judge, startup_message
 from ramet.engines.postgres_remote import RemotePostgres
 from ramet.engines.postgres_settings import PostgresSettings, render
-from ramet.engines.postgres_url import addresses_of, make_url, with_parts, without_password, without_role
+from ramet.engines.postgres_url import address_of, addresses_of, make_url, with_parts, without_password, without_role
 from ramet.errors import ConfigError
 
 
@@ -126,6 +126,12 @@ def test_a_remote_server_that_does_not_answer_is_named_without_its_password() ->
 def test_a_url_may_name_several_hosts(url: str, places: list[tuple[str, int]]) -> None:
     """A primary and its standbys: any that accepts is enough to go on."""
     assert addresses_of(url) == places
+
+
+def test_one_of_several_hosts_is_not_guessed() -> None:
+    assert address_of("postgresql://u@a:1/d") == ("a", 1)
+    with pytest.raises(ConfigError, match="2 hosts where one is needed"):
+        address_of("postgresql://u@a:1,b:2/d")
 
 
 def test_a_url_without_its_role_still_names_the_server() -> None:

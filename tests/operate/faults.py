@@ -20,6 +20,8 @@ from pathlib import Path
 
 from ramet.errors import RametError
 from ramet.model.commands import PlanProgress
+from ramet.model.dividing import DataWish
+from ramet.model.sharding import Whole
 from ramet.model.wanted import Strategy
 from ramet.model.wishes import Wish
 from ramet.operate.client import Client
@@ -37,6 +39,8 @@ PLANS = {
     "roll": (None, Wish(roll=".")),
     "canary": (None, Wish(roll=".", strategy=Strategy.CANARY)),
     "blue-green": (None, Wish(roll=".", strategy=Strategy.BLUE_GREEN)),
+    "extract-database": (None, Wish(data=DataWish(module="orders", of=Whole()))),
+    "take-back": (Wish(data=DataWish(module="orders", of=Whole())), Wish(data=DataWish(module="orders", back="last"))),
 }
 """What is done before, and the plan that meets the fault."""
 

@@ -170,6 +170,17 @@ DO: dict[str, tuple[str | None, str]] = {
         "What is there cannot be used: data of another version, an owner or rights that do not fit.",
         "Do what the hint says; nothing was changed.",
     ),
+    "EngineFenced": (
+        (
+            "A PostgreSQL was to be started whose replica was, or is to be, promoted, or whose data is half made. It would serve"
+            " writes beside the new primary."
+        ),
+        "Start all its nodes together: it is rejoined to the new primary, see [replicas.md](../concepts/replicas.md#the-fence).",
+    ),
+    "FailoverRefused": (
+        "No replica answers, or the one that was asked for lacks log that another one has. The primary is as it was.",
+        "Fail over to the replica that the hint names, or start one.",
+    ),
     # data
     "DatabaseError": (
         "Never itself. It is the class to catch for a database that refused, or could not be reached.",

@@ -7,7 +7,9 @@ RametError
     ├── EngineFailed      RM344  it did not start, or stopped by itself; carries the end of its log
     ├── EngineRejected    RM345  it runs, and refused a new configuration; the old one stays in force
     ├── PortTaken         RM346  the port that was asked for belongs to somebody else
-    └── EngineUnfit       RM347  what is there cannot be used: data of another version, an owner or rights that do not fit
+    ├── EngineUnfit       RM347  what is there cannot be used: data of another version, an owner or rights that do not fit
+    ├── EngineFenced      RM348  a replica of it was, or is to be, promoted: it must not serve before it was rejoined
+    └── FailoverRefused   RM349  the replica lacks what another one has: promoting it would lose acknowledged writes
 """
 
 from pathlib import Path
@@ -61,3 +63,11 @@ class PortTaken(EngineError):
 
 class EngineUnfit(EngineError):
     code = "RM347"
+
+
+class EngineFenced(EngineError):
+    code = "RM348"
+
+
+class FailoverRefused(EngineError):
+    code = "RM349"

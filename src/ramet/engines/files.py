@@ -31,6 +31,21 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o600, owner: tuple[int,
         raise
 
 
+def write_durably(path: Path, data: bytes) -> None:
+    """As `write_whole`, and on disk when this returns, its name too: for what must be known after a loss of power."""
+    write_whole(path, data)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make names that were made, renamed or removed in it survive a loss of power."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def read_tail(path: Path, *, since: int = 0, max_bytes: int = 4096) -> str:
     """The end of a text file, in whole lines as far as possible, from byte `since` on; empty if there is no such file."""
     try:

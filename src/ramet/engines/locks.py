@@ -21,6 +21,11 @@ class DirectoryLock:
     def __repr__(self) -> str:
         return f"<DirectoryLock {self._path}: {'held' if self._fd is not None else 'not held'}>"
 
+    @property
+    def is_held(self) -> bool:
+        """By this one."""
+        return self._fd is not None
+
     def acquire(self) -> None:
         """Raises EngineBusy, which names the process that holds it, or OSError. Release it in either case."""
         assert self._fd is None, "acquired twice"

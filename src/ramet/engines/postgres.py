@@ -8,7 +8,10 @@ What is on disk, in the directory that is given:
     server.pid       the process that we supervise, with its start time
     server.json      its port and socket directory, for the next start and for people
     passwords.json   0600
-    server.log       all it and initdb write
+    server.log       all it and the programs that make its data write
+
+and, where it has or had to do with replication, what `postgres_upstream` describes. It is a primary, or a replica of the one that
+`upstream.json` names; these files decide which at each start.
 
 It is a child in a session of its own. If we are killed it goes on serving, and the next supervisor adopts it; if it is killed it
 is started again, and recovers from its log.
@@ -20,11 +23,19 @@ import json
 import os
 import signal
 import stat
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from ramet.engines import accounts, postgres_binaries, postgres_data, postgres_settings
+from ramet.engines import (
+    accounts,
+    postgres_binaries,
+    postgres_data,
+    postgres_log,
+    postgres_making,
+    postgres_settings,
+    postgres_upstream,
+)
 from ramet.engines.accounts import Account
 from ramet.engines.errors import EngineFailed, EngineUnfit, PortTaken
 from ramet.engines.files import read_tail, size_of, socket_directory, write_whole
@@ -34,15 +45,24 @@ from ramet.engines.passwords import Passwords
 from ramet.engines.ports import free_port, is_free
 from ramet.engines.postgres_binaries import Binaries, Source
 from ramet.engines.postgres_data import SUPERUSER
+from ramet.engines.postgres_log import LogEnd
+from ramet.engines.postgres_making import Place
 from ramet.engines.postgres_probe import Answer, probe
 from ramet.engines.postgres_settings import PostgresSettings
+from ramet.engines.postgres_upstream import Begin, Upstream
 from ramet.engines.postgres_url import make_url
-from ramet.engines.processes import Command, StopStep
+from ramet.engines.processes import Command, Process, StopStep
 from ramet.engines.restarts import RestartPolicy
 from ramet.engines.supervision import Change, Status, Supervisor
 
 START_ATTEMPTS = 5
 """Tries to start for causes that pass: a port lost to somebody else in between, backends that outlived their server."""
+
+FENCE_S = 1.0
+"""For a server that is fenced to end by itself, in seconds; one that works needs milliseconds."""
+
+Replicate = Callable[[Place, Upstream, Begin], Awaitable[None]]
+"""Makes the data of a replica of that primary: COPY or REJOIN. No server works on it."""
 
 LONGEST_SOCKET_NAME = ".s.PGSQL.65535"
 
@@ -65,6 +85,9 @@ class Postgres:
 
     source: `auto` takes the wheel if it is installed and the PATH otherwise. on_change: told when it ends, is started again, is
     given up; after RUNNING the port may be another one than before.
+
+    For a node of several (`postgres_node`): passwords, the file of the roles that all nodes share; replicate, what makes the data
+    of a replica. Without it, a directory that needs it is not served.
     """
 
     def __init__(
@@ -76,6 +99,9 @@ class Postgres:
         policy: RestartPolicy | None = None,
         on_change: Callable[[Change], None] | None = None,
         cache: Path = postgres_binaries.CACHE,
+        name: str = "postgres",
+        passwords: Path | None = None,
+        replicate: Replicate | None = None,
     ) -> None:
         self.directory = directory.absolute()
         self.settings = settings or PostgresSettings()
@@ -88,13 +114,14 @@ class Postgres:
         """It ran before `start`, and was adopted."""
         self._source: Source = source
         self._cache = cache
+        self._replicate = replicate
         self._pidfile = self.directory / "server.pid"
         self._lock = DirectoryLock(self.directory / "lock", what=f"PostgreSQL in {self.directory}")
-        self._passwords = Passwords(self.directory / "passwords.json")
+        self._passwords = Passwords(passwords or self.directory / "passwords.json")
         self._account: Account | None = None
         self._binaries: Binaries | None = None
         self._supervisor = Supervisor(
-            "postgres",
+            name,
             pidfile=self._pidfile,
             prepare=self._prepare,
             is_ready=self._is_ready,
@@ -120,22 +147,20 @@ class Postgres:
     def statistics(self) -> dict[str, int | str | None]:
         return {**self._supervisor.statistics(), "port": self.port, "version": self.version}
 
-    async def start(self) -> None:
+    async def start(
+        self,
+    ) -> None:
         """Make the data directory if there is none, adopt or start the server, return when it accepts connections.
 
-        Raises EngineBusy if another process supervises it, EngineMissing, EngineUnfit, PortTaken, or EngineFailed with the
-        end of its log. Then, and when cancelled, it is not running unless it ran before. An adopted server takes those changed
-        settings that a reload can change, and is restarted for another port; the others take effect at its next start.
+        Raises EngineBusy if another process supervises it, EngineMissing, EngineUnfit, EngineFenced, PortTaken, or EngineFailed
+        with the end of its log; and what `replicate` raises. Then, and when cancelled, it is not running unless it ran before. An
+        adopted server takes those changed settings that a reload can change, and is restarted for another port; the others take
+        effect at its next start.
         """
         self._make_directory()
         try:
             self._lock.acquire()
-            self._account = self._choose_account()
-            self._binaries = await asyncio.to_thread(
-                postgres_binaries.prepare, self._source, account=self._account, cache=self._cache
-            )
-            self.version = self._binaries.version
-            await self._ensure_data(self._binaries)
+            await self._ensure_data(await self._find_place())
             await self._start_server()
             self._record()
         except OSError as error:  # our own writing: no space, no right, a read-only disk
@@ -168,6 +193,35 @@ class Postgres:
         """Leave it running, for the next supervisor to adopt."""
         await self._supervisor.detach()
         self._lock.release()
+
+    def take_configuration(self) -> None:
+        """Write what the settings and the directory say by now, and let the running server read it."""
+        if self._configure():
+            self._supervisor.send(signal.SIGHUP)
+
+    async def fence(self, mode: StopMode = StopMode.IMMEDIATE) -> LogEnd | None:
+        """Keep it from serving until it was rejoined, or `lift_fence`; returns where its log ends, if that can be told.
+
+        First written down, then ended, whoever started it, with every process that works on its data. Nobody's `start` serves
+        it again, after a crash either. Raises EngineBusy, with nothing done, where another process supervises it.
+        """
+        self._make_directory()
+        if not self._lock.is_held:
+            self._lock.acquire()
+        try:
+            postgres_upstream.fence(self.directory)
+            place = await self._find_place()
+            if self._supervisor.pid is None:
+                await self._end_server(place, mode)
+            await self._supervisor.stop(self._fence_steps(mode))
+            await self._end_server(place)
+            return await asyncio.to_thread(postgres_log.read_end, place) if self.data.exists() else None
+        finally:
+            self._lock.release()
+
+    def lift_fence(self) -> None:
+        """Only where nobody was promoted after all."""
+        postgres_upstream.lift_fence(self.directory)
 
     def url(
         self, *, database: str = "postgres", user: str = SUPERUSER, password: str | None = None, over_socket: bool = False
@@ -204,17 +258,38 @@ class Postgres:
         owner = accounts.owner_of(self.data)
         return owner if owner.uid != 0 else lesser
 
-    async def _ensure_data(self, binaries: Binaries) -> None:
-        if self.data.exists():
-            postgres_data.check(self.data, binaries)
-            return
-        await postgres_data.create(
-            self.data,
-            binaries=binaries,
-            account=self._account,
-            password=self._passwords.make(SUPERUSER),
-            log=self.log,
+    async def _find_place(self) -> Place:
+        self._account = self._choose_account()
+        self._binaries = await asyncio.to_thread(
+            postgres_binaries.prepare, self._source, account=self._account, cache=self._cache
         )
+        self.version = self._binaries.version
+        return Place(data=self.data, binaries=self._binaries, account=self._account, log=self.log)
+
+    async def _ensure_data(self, place: Place) -> None:
+        upstream = postgres_upstream.read_upstream(self.directory)
+        begin = postgres_upstream.decide_begin(
+            has_data=self.data.exists(),
+            has_upstream=upstream is not None,
+            fence=postgres_upstream.read_fence(self.directory),
+        )
+        if begin is Begin.CREATE:
+            await postgres_data.create(place, password=self._passwords.make(SUPERUSER))
+        elif begin is Begin.RUN:
+            postgres_data.check(self.data, place.binaries)
+        elif upstream is None or self._replicate is None:
+            raise postgres_upstream.fenced(self.directory)
+        else:
+            await self._end_server(place)
+            await self._replicate(place, upstream, begin)
+            postgres_upstream.lift_fence(self.directory)
+
+    async def _end_server(self, place: Place, mode: StopMode = StopMode.IMMEDIATE) -> None:
+        """What runs on the data without us: a server that outlived its supervisor, backends that outlived their server."""
+        await postgres_making.end_program(place)
+        if (found := self._find()) is not None:
+            await Process.adopt("postgres", found).stop(self._fence_steps(mode))
+        await postgres_data.end_orphans(self.data)
 
     async def _start_server(self) -> None:
         for attempt in range(1, START_ATTEMPTS + 1):
@@ -236,8 +311,8 @@ class Postgres:
                 if adopted and self.settings.port not in (None, self.port):
                     await self._supervisor.stop()  # clients will look for it at the port that was asked for
                     continue
-                if adopted and self._configure():
-                    self._supervisor.send(signal.SIGHUP)
+                if adopted:
+                    self.take_configuration()
                 self.was_running = adopted
                 return
 
@@ -253,11 +328,12 @@ class Postgres:
 
     async def _prepare(self) -> Command:
         assert self._binaries is not None
+        postgres_upstream.check_fence(self.directory)
         self._choose_address()
         self._configure()
         postgres_data.forget_stranger(self.data, self.socket_directory)
         return Command(
-            argv=[self._binaries["postgres"], "-D", postgres_data.path_for(self.data, self._account)],
+            argv=[self._binaries["postgres"], "-D", postgres_making.path_for(self.data, self._account)],
             directory=self.data,
             log=self.log,
             account=self._account,
@@ -293,6 +369,7 @@ class Postgres:
 
     def _configure(self) -> bool:
         assert self._binaries is not None
+        upstream = postgres_upstream.read_upstream(self.directory)
         return postgres_data.write_configuration(
             self.data,
             postgres_settings.render(
@@ -301,6 +378,7 @@ class Postgres:
                 port=self.port,
                 socket_directory=str(self.socket_directory),
                 libraries=self._binaries.libraries,
+                replication=postgres_upstream.settings_for(upstream, self.data) if upstream is not None else {},
             ),
         )
 
@@ -316,6 +394,10 @@ class Postgres:
 
     async def _is_ready(self) -> bool:
         return await probe(str(self.socket_directory), self.port, user=SUPERUSER) is Answer.ACCEPTS
+
+    def _fence_steps(self, mode: StopMode) -> tuple[StopStep, ...]:
+        """Of a server that may be frozen, as somebody waits for the next one. What it has not written is not waited for."""
+        return self._stop_steps(mode) if mode is not StopMode.IMMEDIATE else ((mode.value, FENCE_S), (signal.SIGKILL, 5.0))
 
     def _stop_steps(self, mode: StopMode) -> tuple[StopStep, ...]:
         patience_s = self.settings.stop_deadline_s

@@ -1,36 +1,23 @@
-"""The data directory of a PostgreSQL: made whole or not at all, and what it says of the server that runs in it.
-
-A new one is made next to its place and renamed into it: killed at any instant, either there is no data directory or a
-whole one. What an interrupted attempt left is removed by the next, which holds the lock.
-
-The account of the server may be unable to walk to the directory, as in a project under /root (mode 0700). It does not need to:
-the process is placed in the directory before it changes its account, and is told to find its data at /proc/self/cwd. Where
-the path can be walked, the path is used, because it reads better in `ps`.
-"""
+"""The data directory of a PostgreSQL: made by initdb, configured, and what it says of the server that runs in it."""
 
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
-import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ramet.engines.accounts import Account, is_reachable, owner_of
+from ramet.engines import postgres_making
+from ramet.engines.accounts import owner_of
 from ramet.engines.errors import EngineFailed, EngineUnfit
 from ramet.engines.files import read_tail, size_of, write_whole
-from ramet.engines.identity import Identity, identify, read_pidfile, write_pidfile
+from ramet.engines.identity import Identity, identify
 from ramet.engines.postgres_binaries import Binaries
-from ramet.engines.processes import Command, Process
+from ramet.engines.postgres_making import HERE, Place, path_for
 
-HERE = Path("/proc/self/cwd")
 CONFIGURATION = "ramet.conf"
 SUPERUSER = "ramet"
-
-_MAKING = ".data-"
-_KILL = ((signal.SIGKILL, 5.0),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +27,6 @@ class Postmaster:
     pid: int
     port: int
     socket_directory: str
-
-
-def path_for(data: Path, account: Account | None) -> Path:
-    """How a process whose working directory is `data` names it.
-
-    Raises EngineUnfit where the account cannot walk to it and the system has no /proc.
-    """
-    if is_reachable(data, account):
-        return data
-    if not HERE.exists():
-        raise EngineUnfit(
-            f"user {account.uid if account else '?'}, as whom PostgreSQL runs, cannot reach the data directory",
-            where=str(data),
-            hint="run Ramet as an ordinary user, or keep the project where the directories above it are open (chmod a+x)",
-        )
-    return HERE
 
 
 def check(data: Path, binaries: Binaries) -> None:
@@ -76,42 +47,33 @@ def check(data: Path, binaries: Binaries) -> None:
         )
 
 
-async def create(data: Path, *, binaries: Binaries, account: Account | None, password: str, log: Path) -> None:
+async def create(place: Place, *, password: str) -> None:
     """Run initdb. Raises EngineFailed with its words; then, and when cancelled, nothing is left."""
-    pidfile = data.parent / "initdb.pid"
-    orphan = read_pidfile(pidfile)
-    if orphan is not None:  # our predecessor was killed, and its initdb works on
-        await Process.adopt("initdb", orphan).stop(_KILL)
-    await _remove_leftovers(data.parent)
-    start = size_of(log)
-    async with _directory_in(data.parent, account) as making:
-        with tempfile.TemporaryFile() as secret:  # open, unlinked: the password is on no command line and in no directory
-            secret.write(f"{password}\n".encode())
-            secret.flush()
-            if account is not None:
-                os.fchown(secret.fileno(), *account.owner)
-            command = Command(
-                argv=[
-                    binaries["initdb"],
-                    f"--pgdata={path_for(making, account)}",
-                    f"--username={SUPERUSER}",
-                    f"--pwfile=/dev/fd/{secret.fileno()}",
-                    "--auth=scram-sha-256",
-                    "--encoding=UTF8",
-                    "--no-locale",
-                    "--data-checksums",
-                ],
-                directory=making,
-                log=log,
-                account=account,
-                pass_fds=[secret.fileno()],
-            )
-            status = await _run(command, pidfile)
+    start = size_of(place.log)
+    async with postgres_making.making(place) as made:
+        with postgres_making.secret_file(f"{password}\n", place.account) as secret:
+            arguments = [
+                f"--pgdata={path_for(made, place.account)}",
+                f"--username={SUPERUSER}",
+                f"--pwfile=/dev/fd/{secret}",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--no-locale",
+                "--data-checksums",
+            ]
+            status = await postgres_making.run("initdb", arguments, place=place, directory=made, pass_fds=[secret])
         if status != 0:
-            raise _initdb_failed(status, data, log, start)
-        with (making / "postgresql.conf").open("a", encoding="utf-8") as file:
-            file.write(f"\ninclude_if_exists = '{CONFIGURATION}'\n")
-        making.rename(data)
+            raise _initdb_failed(status, place, start)
+        include_configuration(made)
+        postgres_making.put(made, place)
+
+
+def include_configuration(data: Path) -> None:
+    """Let the server's own configuration end with ours. Nothing happens if it does already, as in a copy."""
+    path, line = data / "postgresql.conf", f"include_if_exists = '{CONFIGURATION}'\n"
+    if not path.exists() or line not in path.read_text(encoding="utf-8"):
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"\n{line}")
 
 
 def write_configuration(data: Path, text: str) -> bool:
@@ -169,6 +131,31 @@ def forget_stranger(data: Path, sockets: Path) -> None:
         left.unlink(missing_ok=True)
 
 
+async def end_orphans(data: Path) -> None:
+    """Kill what works on although its server or its supervisor is gone: a backend deep in a query could still commit.
+
+    Known by name and by working in this directory. Where /proc is missing there is nothing to find them by. Raises EngineFailed
+    if they outlive that.
+    """
+    tries = 250  # of 20 ms: 5 s, as for every SIGKILL
+    while orphans := list(_find_orphans(data)):
+        tries -= 1
+        if tries == 0:
+            raise EngineFailed(f"processes {orphans} work on PostgreSQL's data, and did not end after SIGKILL", where=data)
+        for pid in orphans:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        await asyncio.sleep(0.02)
+
+
+def _find_orphans(data: Path) -> Iterator[int]:
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            name = (process / "comm").read_text(encoding="utf-8").strip()
+            if name in ("postgres", "pg_rewind") and (process / "cwd").samefile(data):
+                yield int(process.name)
+
+
 def _is_number_in_use(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -191,48 +178,13 @@ def _works_in(pid: int, data: Path) -> bool:
         return False
 
 
-async def _remove_leftovers(parent: Path) -> None:
-    """What an interrupted attempt made. Its last processes may be dying still, and write while we remove: a few tries."""
-    for _ in range(20):
-        if _try_remove_leftovers(parent):
-            return
-        await asyncio.sleep(0.02)
-
-
-def _try_remove_leftovers(parent: Path) -> bool:
-    leftovers = list(parent.glob(f"{_MAKING}*"))
-    for left in leftovers:
-        shutil.rmtree(left, ignore_errors=True)
-    return not any(left.exists() for left in leftovers)
-
-
-@contextlib.asynccontextmanager
-async def _directory_in(parent: Path, account: Account | None) -> AsyncGenerator[Path]:
-    path = Path(tempfile.mkdtemp(prefix=_MAKING, dir=parent))
-    try:
-        if account is not None:
-            os.chown(path, *account.owner)
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-async def _run(command: Command, pidfile: Path) -> int | None:
-    process = Process.start("initdb", command)
-    try:
-        write_pidfile(pidfile, process.identity)
-        return await process.wait_exit()
-    finally:
-        await process.stop(_KILL)
-
-
-def _initdb_failed(status: int | None, data: Path, log: Path, start: int) -> EngineFailed:
-    tail = read_tail(log, since=start)
+def _initdb_failed(status: int | None, place: Place, start: int) -> EngineFailed:
+    tail = read_tail(place.log, since=start)
     return EngineFailed(
         f"initdb could not make the data directory (status {status})",
         log_tail=tail,
-        where=data,
-        hint=hint_for(tail, data),
+        where=place.data,
+        hint=hint_for(tail, place.data),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 PRELOADED = ("pg_stat_statements", "auto_explain")
 
@@ -24,6 +25,9 @@ class PostgresSettings:
     max_wal_size: str = "256MB"
     """Bounds the disk that an idle project takes, and the time of a recovery after a crash."""
 
+    max_slot_wal_keep_size: str = "1GB"
+    """Bounds the disk that a replica which is away makes its primary keep. One that was away for longer is copied anew."""
+
     slow_query: str = "100ms"
     """Queries that take longer are logged with their plan."""
 
@@ -44,8 +48,12 @@ def render(
     port: int,
     socket_directory: str,
     libraries: Collection[str],
+    replication: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
-    """The content of `ramet.conf`. `libraries` are the loadable modules that this build has, without `.so`."""
+    """The content of `ramet.conf`. `libraries` are the loadable modules that this build has, without `.so`.
+
+    replication: further settings, of a replica.
+    """
     values: dict[str, str] = {
         "listen_addresses": "127.0.0.1",  # this build has no TLS, so passwords must not leave the host
         "port": str(port),
@@ -63,6 +71,7 @@ def render(
         "wal_level": "logical",
         "max_wal_senders": "32",
         "max_replication_slots": "32",
+        "max_slot_wal_keep_size": settings.max_slot_wal_keep_size,
         "max_worker_processes": "40",
         "max_logical_replication_workers": "24",
         "hot_standby": "on",
@@ -86,7 +95,7 @@ def render(
         values["shared_preload_libraries"] = ",".join(preloaded)
     if "auto_explain" in preloaded:
         values["auto_explain.log_min_duration"] = settings.slow_query
-    values |= settings.extra
+    values |= {**replication, **settings.extra}
     lines = [f"{name} = {_quoted(value)}" for name, value in values.items()]
     return "# Written by Ramet at each start; changes here are lost. Use PostgresSettings.extra.\n" + "\n".join(lines) + "\n"
 

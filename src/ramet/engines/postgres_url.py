@@ -1,6 +1,6 @@
 """Addresses of a PostgreSQL database, as libpq and every driver take them."""
 
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from ramet.data.address import Address
 from ramet.errors import ConfigError
@@ -48,6 +48,14 @@ def addresses_of(url: str) -> list[tuple[str, int]]:
     return found
 
 
+def address_of(url: str) -> tuple[str, int]:
+    """Of a URL with one host. Raises ConfigError as `addresses_of`, and where it names several."""
+    found = addresses_of(url)
+    if len(found) > 1:
+        raise ConfigError(f"{len(found)} hosts where one is needed: {without_password(url)}", hint="name the one that is meant")
+    return found[0]
+
+
 def without_role(url: str) -> str:
     """The same server and database, as nobody yet."""
     parts = urlsplit(url)
@@ -61,3 +69,22 @@ def without_password(url: str) -> str:
     who, at, host = parts.netloc.rpartition("@")
     shown = f"{who.partition(':')[0]}{':***' if ':' in who else ''}{at}{host}"
     return urlunsplit(parts._replace(netloc=shown))
+
+
+def conninfo(url: str, **more: str) -> str:
+    """The same as libpq's `key='value'` pairs, without database and password. `more` wins over the options of the URL."""
+    host, port = address_of(url)
+    parts = urlsplit(url)
+    user = {"user": unquote(parts.username)} if parts.username else {}
+    values = {**dict(parse_qsl(parts.query)), "host": host, "port": str(port), **user, **more}
+    return " ".join(f"{name}='{_escaped(value)}'" for name, value in values.items())
+
+
+def passfile_of(url: str) -> str:
+    """The content of a passfile with which libpq reaches this server. Source: PostgreSQL's documentation, "The Password File"."""
+    password = unquote(urlsplit(url).password or "")
+    return "*:*:*:*:" + password.replace("\\", "\\\\").replace(":", "\\:") + "\n"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("'", "\\'")

@@ -188,13 +188,21 @@ class Process:
 
 
 def run_brief(
-    argv: Sequence[str | Path], *, account: Account | None, directory: Path = Path("/")
+    argv: Sequence[str | Path],
+    *,
+    account: Account | None,
+    directory: Path = Path("/"),
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program that ends at once, such as `--version`, and return its output. Raises OSError as Popen does."""
+    """Run a program that ends at once, such as `--version`, and return its output. Raises OSError as Popen does.
+
+    environment: the whole of it; None passes ours on.
+    """
     user, group, extra_groups = _credentials(account)
     return subprocess.run(  # noqa: S603  (commands are made by us)
         [os.fspath(part) for part in argv],
         cwd=directory,
+        env=environment,
         capture_output=True,
         text=True,
         timeout=30,

@@ -33,7 +33,7 @@ from ramet.model.planning import refuse, separated
 from ramet.model.recorded import Kept, Recorded
 from ramet.model.system import Deployed, System, initial
 from ramet.model.topology import Application, Topology
-from ramet.model.wishes import limits_of
+from ramet.model.wishes import Wish, limits_of
 from ramet.module import Module
 from ramet.operate import files
 from ramet.operate.autoscaler import Autoscaler
@@ -146,6 +146,8 @@ class Controller:
             self._keep()
             self._is_up = True
             self.folder.save(self._record())
+            if recorded is None:
+                await self._divide()
         except BaseException:
             await self._stack.aclose()
             raise
@@ -243,6 +245,14 @@ class Controller:
         self._report(f"starting {', '.join(each.instance for each in self.world.system.instances)}")
         self._stack.push_async_callback(self.world.end_all)
         await self.world.start_all()
+
+    async def _divide(self) -> None:
+        """What the topology divides, at its first start: by the same plan as later, over what is there by now."""
+        system = self.world.system
+        if all(len(system.division(name).map.shards) == each.shards for name, each in self.topology.databases.items()):
+            return
+        await self.planner.apply(Wish(topology=self.topology.name))
+        await self.plans.wait()
 
     def _first(self, system: System) -> System:
         """With databases where they were when it was stopped."""

@@ -169,6 +169,11 @@ class Plans:
             await runner.resume()
             self._task = asyncio.create_task(self._run(runner), name=f"plan {self.current}")
 
+    async def wait(self) -> None:
+        """Until the plan that is under way is over, or waits for a person."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
     async def rest(self) -> None:
         """Pause what runs, and return when the step in hand is over."""
         if self.is_moving and self._runner is not None:
