@@ -10,6 +10,7 @@ import msgspec
 from ramet.errors import PlanImpossible
 from ramet.model.data_steps import AddServer, AddShard, Clean, Copy, DataStep, DropShard, RemoveServer, Switch, Verify
 from ramet.model.divisions import MAIN, ShardIn, SliceMove, fresh_names, owner_of, split
+from ramet.model.replica_steps import AddReplica, FailOver, RemoveReplica, ReplicaStep, Synchronous
 from ramet.model.sharding import Between, Buckets, Key, Slice, Whole, key_of, may_meet, problems, reassigned
 from ramet.model.system import System
 
@@ -17,10 +18,14 @@ ANEW = -1
 """A shard that is made for it."""
 
 
+AnyDataStep = DataStep | ReplicaStep
+
+
 class DataWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One of: shards, how many the module is to have; of, a slice that moves to a shard, `ANEW` for a new one; rebalance; back, a
     move to be taken back, or `last`; clean, a move whose way back is given up, or `all`. server: where a new shard is made, empty
-    for a server of its own."""
+    for a server of its own. replicas: how many each of its servers is to have, with commits that wait for one where synchronous
+    says so. fail_over: to the node, or to the best one."""
 
     module: str
     shards: int = 0
@@ -30,21 +35,32 @@ class DataWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     back: str = ""
     clean: str = ""
     server: str = ""
+    replicas: int | None = None
+    synchronous: bool | None = None
+    fail_over: bool = False
+    node: str = ""
 
 
 class DataFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a module's data. key: name of it, empty for none. weights: of each bucket, rows or load; empty for alike.
+    primaries: server -> its primary node, of those that are ours. synchronous: those servers whose commits wait for a replica.
     obstacles: why it cannot be divided, whole: why it cannot even be moved as a whole."""
 
     key: str = ""
     key_type: str = ""
     weights: tuple[float, ...] = ()
+    primaries: dict[str, str] = {}
+    synchronous: tuple[str, ...] = ()
     obstacles: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
 
 
-def divide(system: System, wish: DataWish, known: DataFacts) -> tuple[str, list[DataStep]]:
+def divide(system: System, wish: DataWish, known: DataFacts) -> tuple[str, list[AnyDataStep]]:
     """Title and steps. No steps: it is so already. Raises PlanImpossible with every reason."""
+    if wish.replicas is not None:
+        return replicate(system, wish, known)
+    if wish.fail_over:
+        return fail_over(system, wish, known)
     made = _Dividing(system, wish, known)
     if wish.shards:
         return made.split()
@@ -57,6 +73,59 @@ def divide(system: System, wish: DataWish, known: DataFacts) -> tuple[str, list[
     return made.clean(wish.clean or "all")
 
 
+def servers_of(system: System, module: str) -> list[str]:
+    return sorted({each.server for each in system.division(module).shards})
+
+
+def replicate(system: System, wish: DataWish, known: DataFacts) -> tuple[str, list[AnyDataStep]]:
+    """So many replicas for each server that the module is on."""
+    steps: list[AnyDataStep] = []
+    assert wish.replicas is not None, "it is asked for"
+    for server in servers_of(system, wish.module):
+        _check_ours(server, known)
+        nodes = list(system.replicas.get(server, ()))
+        taken = {*nodes, known.primaries[server]}
+        is_synchronous = server in known.synchronous
+        wants = is_synchronous if wish.synchronous is None else wish.synchronous
+        if wants and not wish.replicas:
+            raise PlanImpossible(f"commits at {server} wait for a replica, and it is to have none", hint="--no-synchronous")
+        if is_synchronous and not wants:
+            steps.append(Synchronous(server=server, on=False, why="you asked for it"))
+        number = 1
+        while len(nodes) < wish.replicas:
+            while f"r{number}" in taken:
+                number += 1
+            taken.add(f"r{number}")
+            nodes.append(f"r{number}")
+            steps.append(AddReplica(server=server, node=nodes[-1], why=f"{server} is to have {wish.replicas}"))
+        why = f"{server} is to have {wish.replicas}"
+        steps += [RemoveReplica(server=server, node=node, why=why) for node in nodes[wish.replicas :]]
+        if wants and not is_synchronous:
+            steps.append(Synchronous(server=server, on=True, why="you asked for it"))
+    return f"{wish.module}: {wish.replicas} replicas", steps
+
+
+def fail_over(system: System, wish: DataWish, known: DataFacts) -> tuple[str, list[AnyDataStep]]:
+    steps: list[AnyDataStep] = []
+    for server in servers_of(system, wish.module):
+        _check_ours(server, known)
+        old = known.primaries[server]
+        others = [node for node in (*system.replicas.get(server, ()), "node-1") if node != old]
+        if not system.replicas.get(server):
+            raise PlanImpossible(f"{server} has no replica", hint=f"ramet replicate {wish.module} 1")
+        if wish.node and wish.node not in others:
+            raise PlanImpossible(f"{server} has no replica `{wish.node}`", hint=f"one of {', '.join(others)}")
+        steps.append(FailOver(server=server, old=old, to=wish.node, why="you asked for it"))
+    return f"{wish.module}: another primary", steps
+
+
+def _check_ours(server: str, known: DataFacts) -> None:
+    if server not in known.primaries:
+        raise PlanImpossible(
+            f"the database server {server} is not ours to replicate", hint="its own tools make replicas; ramet.toml names them"
+        )
+
+
 class _Dividing:
     def __init__(self, system: System, wish: DataWish, known: DataFacts) -> None:
         self._system = system
@@ -64,9 +133,9 @@ class _Dividing:
         self._known = known
         self._module = wish.module
         self._division = system.division(wish.module)
-        self._steps: list[DataStep] = []
+        self._steps: list[AnyDataStep] = []
 
-    def split(self) -> tuple[str, list[DataStep]]:
+    def split(self) -> tuple[str, list[AnyDataStep]]:
         self._check_divisible()
         count = self._wish.shards
         now = self._division.map.shards
@@ -79,12 +148,12 @@ class _Dividing:
         self._move_all(self._slices(wanted))
         return title, self._steps
 
-    def rebalance(self) -> tuple[str, list[DataStep]]:
+    def rebalance(self) -> tuple[str, list[AnyDataStep]]:
         self._check_divisible()
         self._move_all(self._slices(self._division.map.shards))
         return f"{self._module}: rebalance {len(self._division.map.shards)} shards", self._steps
 
-    def move(self, of: Slice) -> tuple[str, list[DataStep]]:
+    def move(self, of: Slice) -> tuple[str, list[AnyDataStep]]:
         if isinstance(of, Whole):
             self._refuse(self._known.whole)
         else:
@@ -111,7 +180,7 @@ class _Dividing:
         self._move_all([(of, source, target)])
         return title, self._steps
 
-    def take_back(self, name: str) -> tuple[str, list[DataStep]]:
+    def take_back(self, name: str) -> tuple[str, list[AnyDataStep]]:
         """The newest first, since each began from what the one before had left."""
         moves = [move for move in self._division.moves if move.switched]
         names = [move.name for move in moves]
@@ -131,7 +200,7 @@ class _Dividing:
         self._drop_idle()
         return f"{self._module}: take back {', '.join(names[first:])}", self._steps
 
-    def clean(self, name: str) -> tuple[str, list[DataStep]]:
+    def clean(self, name: str) -> tuple[str, list[AnyDataStep]]:
         moves = [move for move in self._division.moves if name in ("all", move.name)]
         if name != "all" and not moves:
             raise PlanImpossible(f"{self._module} has no move {name}", hint="ramet status")
@@ -142,7 +211,7 @@ class _Dividing:
 
     # Parts
 
-    def _take(self, step: DataStep) -> None:
+    def _take(self, step: AnyDataStep) -> None:
         self._system = step.after(self._system)
         self._division = self._system.division(self._module)
         self._steps.append(step)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from ramet.model.data_steps import DataStep
+from ramet.model.replica_steps import ReplicaStep
 from ramet.model.step import Step
 from ramet.model.system import Running, System
 
@@ -183,7 +184,7 @@ class Settle(Step, frozen=True, kw_only=True):
         return _replace(system, topology=self.old)
 
 
-AnyStep = Start | Stop | Host | Drop | Shift | HandOver | Compare | Watch | Migrate | Settle | DataStep
+AnyStep = Start | Stop | Host | Drop | Shift | HandOver | Compare | Watch | Migrate | Settle | DataStep | ReplicaStep
 
 
 def started(system: System, place: str, instances: Iterable[str], modules: tuple[str, ...]) -> System:

@@ -24,7 +24,8 @@ class Running(msgspec.Struct, frozen=True, order=True):
 class System(msgspec.Struct, frozen=True, kw_only=True):
     """topology: name of what it is equal to, or was before a plan began. shares: module -> place -> percent, 100 in all.
     owners: module that has schedules -> the instance that runs them. databases: module -> how it is divided, where it is not all
-    on the server `main`. servers: names of those beside it."""
+    on the server `main`. servers: names of those beside it. replicas: server -> its nodes that are read, where they
+    are no primary. tracked: servers whose writers note positions."""
 
     topology: str = ""
     instances: tuple[Running, ...] = ()
@@ -32,6 +33,8 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     owners: dict[str, str] = {}
     databases: dict[str, Division] = {}
     servers: tuple[str, ...] = ()
+    replicas: dict[str, tuple[str, ...]] = {}
+    tracked: tuple[str, ...] = ()
 
     def division(self, module: str) -> Division:
         return self.databases.get(module, Division())
@@ -39,11 +42,13 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def at_rest(self) -> "System":
         """What is left of it when all instances have been stopped: where databases are."""
-        return System(databases=self.databases, servers=self.servers)
+        return System().on_data_of(self)
 
     def on_data_of(self, other: "System") -> "System":
         """The same, with databases where another one has them."""
-        return msgspec.structs.replace(self, databases=other.databases, servers=other.servers)
+        return msgspec.structs.replace(
+            self, databases=other.databases, servers=other.servers, replicas=other.replicas, tracked=other.tracked
+        )
 
     def at(self, place: str) -> list[Running]:
         return [each for each in self.instances if each.place == place]

@@ -49,6 +49,7 @@ from ramet.operate.liveness import Liveness
 from ramet.operate.planner import Planner
 from ramet.operate.plans import Plans
 from ramet.operate.servers import Servers
+from ramet.operate.standing_in import StandingIn
 from ramet.process.describe import describe
 from ramet.wire import values
 
@@ -193,6 +194,7 @@ class Controller:
             ) from error
         self._stopped = recorded
         await self._servers.start(recorded.system.servers)
+        await self._servers.look()
         pids = [self.folder.instance(name) / "pid" for name in recorded.instances]
         return recorded if any(path.exists() for path in pids) else None
 
@@ -281,6 +283,11 @@ class Controller:
         autoscaler = Autoscaler(self.world, self.plans, limits=self._limits, apply=self.planner.apply, report=self._report)
         self._go_on("liveness", liveness.run())
         self._go_on("autoscaler", autoscaler.run())
+        standing_in = StandingIn(self._servers, tell=self._tell_databases, renewed=self.schema.renew, report=self._report)
+        self._go_on("failover", standing_in.run())
+
+    async def _tell_databases(self) -> None:
+        await self.world.place(self.world.system)
 
     def _go_on(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Beside everything else, until the end. A mistake that ends it earlier is told, not passed over."""

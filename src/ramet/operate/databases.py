@@ -10,8 +10,8 @@ from ramet.data.budget import Demand
 from ramet.data.revisions import Revision
 from ramet.engines.errors import EngineBusy
 from ramet.engines.passwords import Passwords
-from ramet.engines.postgres import Postgres
 from ramet.engines.postgres_binaries import Source
+from ramet.engines.postgres_cluster import PostgresCluster
 from ramet.engines.postgres_remote import RemotePostgres
 from ramet.engines.postgres_settings import PostgresSettings
 from ramet.engines.postgres_url import with_parts, without_role
@@ -33,10 +33,14 @@ class DatabaseServer:
         self._application = application
         self._modules = [module for module in modules if module.db is not None]
         self._folder = folder.root / "postgres"
-        self._server: Postgres | RemotePostgres | None = None
+        self._server: PostgresCluster | RemotePostgres | None = None
         self._capacity: budget.Server | None = None
         self._on_change = on_change
         self._is_guest = False
+
+    @property
+    def has_started(self) -> bool:
+        return self._server is not None
 
     @property
     def is_needed(self) -> bool:
@@ -46,7 +50,7 @@ class DatabaseServer:
         """Raises an EngineError, DatabaseUnavailable, PoolerUnfit."""
         source = self._application.postgres
         if self.is_embedded:
-            server = Postgres(
+            server = PostgresCluster(
                 self._folder,
                 settings=PostgresSettings(max_connections=MAX_CONNECTIONS),
                 source=self.source,
@@ -61,8 +65,7 @@ class DatabaseServer:
         await self._measure()
 
     async def _measure(self) -> None:
-        is_ours = self._application.postgres in {"embedded", "path"}
-        name = "the embedded PostgreSQL" if is_ours else str(self.admin)
+        name = "the embedded PostgreSQL" if self.is_embedded else str(self.admin)
         self._capacity = await capacity.ask(self.admin, name=name)
 
     async def attach(self) -> None:
@@ -70,7 +73,7 @@ class DatabaseServer:
         try:
             await self.start()
         except EngineBusy:
-            running = Postgres(self._folder)
+            running = PostgresCluster(self._folder)
             running.use_running()
             self._server = running
             self._is_guest = True
@@ -80,16 +83,15 @@ class DatabaseServer:
         """A server that ran before goes on: a fleet whose supervisor died may be using it."""
         if self._is_guest:
             return
-        if isinstance(self._server, Postgres) and self._server.was_running:
+        if isinstance(self._server, PostgresCluster) and self._server.primary.server.was_running:
             await self._server.detach()
         else:
             await self.stop()
 
     async def provision(self) -> None:
         """A schema and a role for each module, and the migrations that are missing."""
-        owners = [schemas.Owner(module.name, self._password(module.name)) for module in self._modules]
-        assert self._server is not None, "start comes first"
-        await schemas.provision(Address(dsn=self._server.url()), owners, is_pooled=self.is_pooled)
+        owners = [schemas.Owner(module.name, self.password(module.name)) for module in self._modules]
+        await schemas.provision(self.admin, owners, is_pooled=self.is_pooled)
 
     async def migrate(self, report: Callable[[str, Revision], None], *, only: Collection[str] | None = None) -> None:
         """Apply what is missing, to all modules or to some. Raises MigrationFailed; what was applied before it stays."""
@@ -136,8 +138,12 @@ class DatabaseServer:
     @property
     def admin(self) -> Address:
         """As the superuser, or whom the URL names: for the control schema."""
+        return Address(dsn=url_of(self.server), application_name="ramet-controller")
+
+    @property
+    def server(self) -> PostgresCluster | RemotePostgres:
         assert self._server is not None, "start comes first"
-        return Address(dsn=self._server.url(), application_name="ramet-controller")
+        return self._server
 
     @property
     def max_connections(self) -> int | None:
@@ -165,8 +171,7 @@ class DatabaseServer:
     @property
     def direct(self) -> str:
         """The server behind the pooler, without a role, for `Launch`."""
-        assert self._server is not None, "start comes first"
-        return without_role(self._server.url()) if self.is_pooled else ""
+        return without_role(url_of(self.server)) if self.is_pooled else ""
 
     async def migration_status(self) -> list[migrations.Status]:
         return [await migrations.status(name, folder, self.address(name)) for name, folder in self._folders()]
@@ -194,24 +199,30 @@ class DatabaseServer:
 
     def address(self, module: str) -> Address:
         """The server itself, past a pooler."""
-        assert self._server is not None, "start comes first"
-        return Address(dsn=self._server.url(user=module, password=self._password(module)), schema=module)
+        return Address(dsn=url_of(self.server, user=module, password=self.password(module)), schema=module)
 
     def url(self, module: str) -> str:
         """For instances, with the module's own role and password."""
         if self.is_pooled:
-            return with_parts(self._application.pooler, user=module, password=self._password(module))
+            return with_parts(self._application.pooler, user=module, password=self.password(module))
         return self.address(module).dsn
 
     def urls(self) -> Mapping[str, str]:
         return {module.name: self.url(module.name) for module in self._modules}
 
-    def _password(self, module: str) -> str:
-        if isinstance(self._server, Postgres):
-            return self._server.password(module)
+    def password(self, module: str) -> str:
+        """Of a module's role."""
+        if isinstance(self._server, PostgresCluster):
+            return self._server.primary.server.password(module)
         self._folder.mkdir(parents=True, exist_ok=True)
         return Passwords(self._folder / "passwords").make(module)
 
     async def stop(self) -> None:
         if self._server is not None:
             await self._server.stop()
+
+
+def url_of(server: PostgresCluster | RemotePostgres, *, user: str | None = None, password: str | None = None) -> str:
+    """Of its primary; as the superuser where no role is named."""
+    at = server.primary.server if isinstance(server, PostgresCluster) else server
+    return at.url() if user is None else at.url(user=user, password=password)

@@ -53,7 +53,14 @@ class DividedData:
         """What instances are told of a module's database."""
         division = system.division(module)
         shards = tuple(
-            ShardAt(shard=each.shard, url=self.servers.url(each.server, module), server=each.server)
+            ShardAt(
+                shard=each.shard,
+                url=self.servers.url(each.server, module),
+                server=each.server,
+                timeline=self.servers.timeline(each.server),
+                tracks=each.server in system.tracked,
+                replicas=self.servers.replicas(each.server, system.replicas.get(each.server, ()), module),
+            )
             for each in division.shards
             if each.shard in division.map.shards or each.shard in division.moving
         )
@@ -80,6 +87,8 @@ class DividedData:
             key=db.key or "",
             key_type=key_type,
             weights=tuple(weights),
+            primaries={name: cluster.primary.name for name, cluster in self.servers.clusters.items()},
+            synchronous=tuple(name for name, cluster in self.servers.clusters.items() if cluster.is_synchronous),
             obstacles=(*obstacles, *problems),
             whole=(*whole, *problems),
         )
@@ -128,6 +137,20 @@ class DividedData:
     async def drop_shard(self, module: str, shard: ShardIn) -> None:
         async with session(self.servers.admin(shard.server)) as connection:
             await connection.execute(f"DROP SCHEMA IF EXISTS {schemas.quote(module)} CASCADE")
+
+    async def add_replica(self, server: str, node: str) -> str:
+        return await self.servers.add_replica(server, node, self._report)
+
+    async def remove_replica(self, server: str, node: str) -> None:
+        await self.servers.remove_replica(server, node)
+
+    async def fail_over(self, server: str, to: str) -> str:
+        said = await self.servers.fail_over(server, to)
+        await self.servers.rejoin_all(server)
+        return said
+
+    async def set_synchronous(self, server: str, on: bool) -> None:
+        await self.servers.set_synchronous(server, on)
 
     # Slices
 

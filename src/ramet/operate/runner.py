@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from ramet.errors import PlanBusy, RametError
 from ramet.model.data_steps import AddServer, AddShard, Clean, Copy, DropShard, RemoveServer, Switch, Verify
+from ramet.model.replica_steps import AddReplica, FailOver, RemoveReplica, Synchronous
 from ramet.model.steps import (
     AnyStep,
     Compare,
@@ -32,6 +33,7 @@ from ramet.model.steps import (
 )
 from ramet.operate.errors import GateHeld
 from ramet.operate.steps import (
+    add_replica,
     add_server,
     add_shard,
     clean,
@@ -39,15 +41,18 @@ from ramet.operate.steps import (
     copy,
     drop,
     drop_shard,
+    fail_over,
     hand_over,
     host,
     migrate,
+    remove_replica,
     remove_server,
     settle,
     shift,
     start,
     stop,
     switch,
+    synchronous,
     verify,
     watch,
 )
@@ -74,6 +79,10 @@ _TAKEN: dict[type, Any] = {
     Verify: verify,
     Switch: switch,
     Clean: clean,
+    AddReplica: add_replica,
+    RemoveReplica: remove_replica,
+    FailOver: fail_over,
+    Synchronous: synchronous,
 }
 
 WHOLE_PLAN = -1

@@ -75,6 +75,18 @@ class Data(Protocol):
         """End replication, and delete the rows of the slice at one side."""
         ...
 
+    async def add_replica(self, server: str, node: str) -> str:
+        """Until it has all that was written so far. Returns what it took, in words."""
+        ...
+
+    async def remove_replica(self, server: str, node: str) -> None: ...
+
+    async def fail_over(self, server: str, to: str) -> str:
+        """Until the new primary accepts writes. Returns what it took, and what of the log was lost, in words."""
+        ...
+
+    async def set_synchronous(self, server: str, on: bool) -> None: ...
+
     async def verify(self, system: System, module: str, move: SliceMove) -> str:
         """Raises StatementRefused where the sides differ."""
         ...
@@ -156,3 +168,17 @@ class RecordingData:
     async def verify(self, system: System, module: str, move: SliceMove) -> str:  # noqa: ARG002
         self._done.append(f"compare {move.of} of {module} on both sides")
         return "dry run"
+
+    async def add_replica(self, server: str, node: str) -> str:
+        self._done.append(f"copy {server} to its replica {node}, and stream")
+        return "dry run"
+
+    async def remove_replica(self, server: str, node: str) -> None:
+        self._done.append(f"remove the replica {node} of {server}")
+
+    async def fail_over(self, server: str, to: str) -> str:
+        self._done.append(f"make {to or 'the best replica'} the primary of {server}")
+        return "dry run"
+
+    async def set_synchronous(self, server: str, on: bool) -> None:
+        self._done.append(f"commits at {server} wait for {'a' if on else 'no'} replica")
