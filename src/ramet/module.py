@@ -10,12 +10,14 @@ from typing import Any, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, overloa
 
 from ramet.calls.facade import Call
 from ramet.data.database import Database
+from ramet.data.materialized import MaterializedResult
 from ramet.errors import DeclarationError
 from ramet.kit.durations import parse_duration_s
 from ramet.model import http
 from ramet.model.contract import CallContract, CallOptions, contract_of
 from ramet.model.failure import Failure
 from ramet.model.http import Endpoint, HttpOptions, Mount
+from ramet.model.materialized import DEADLINE_S, materialized_of
 from ramet.model.schedule import Schedule, schedule_of
 from ramet.wire.context import Face
 
@@ -83,6 +85,7 @@ class Module:
         self.endpoints: list[Endpoint] = []
         self.mounts: list[Mount] = []
         self.schedules: dict[str, Schedule] = {}
+        self.results: dict[str, MaterializedResult] = {}
         self.db: Database | None = None
 
     def __repr__(self) -> str:
@@ -244,6 +247,58 @@ class Module:
             return function
 
         return schedule
+
+    def materialized(
+        self,
+        *,
+        depends: Mapping[str, str] | Sequence[str],
+        columns: Mapping[str, str],
+        key: str | None = None,
+        unique: Sequence[str] | None = None,
+        every: str | float | None = None,
+        max_stale: str | float | None = None,
+        deadline: str | float = DEADLINE_S,
+    ) -> Callable[[Callable[[], str]], MaterializedResult]:
+        """Keep a query's rows in a table of the module's schema, named as the function, which returns the query.
+
+            @module.materialized(
+                depends={"favorites": "article_id"},
+                columns={"article_id": "uuid", "favorites": "bigint"},
+                key="article_id",
+            )
+            def article_stats() -> str:
+                return "SELECT article_id, count(*) AS favorites FROM favorites WHERE article_id = ANY($1) GROUP BY article_id"
+
+        depends: the tables that it reads, all of the module's own; with `key`, each with the column that holds the key. columns:
+        name -> type, in SQL. key: the query takes keys as `$1` and gives their rows, so a change costs what it concerns. Without
+        it all rows are computed with each refresh. unique: columns that tell rows apart; `key` alone by default. every: compute
+        all anew this often, also without a change. max_stale: what is older is told. deadline: for one refresh; default 30 s.
+
+        `ramet migrate new MODULE --materialized NAME` writes the migration that makes the table and what notes changes.
+        Raises DeclarationError, at import.
+        """
+
+        def keep(function: Callable[[], str]) -> MaterializedResult:
+            made = materialized_of(
+                self.name,
+                function,
+                depends=depends,
+                columns=columns,
+                key=key,
+                unique=unique,
+                every=every,
+                max_stale=max_stale,
+                deadline=deadline,
+            )
+            if self.db is None:
+                what = f"materialised {self.name}.{made.name} has no database"
+                raise DeclarationError(what, where=made.where, hint="db = module.database(), above it")
+            if made.name in self.results or made.name in self.schedules:
+                raise DeclarationError(f"module `{self.name}` has two `{made.name}`", where=made.where, hint="rename one")
+            self.results[made.name] = result = MaterializedResult(made, self.db)
+            return result
+
+        return keep
 
     def _verb(self, method: str, path: str, options: Mapping[str, Any]) -> Any:
         of_http = {name: options[name] for name in ("status", "tags", "summary", "max_body_bytes") if name in options}

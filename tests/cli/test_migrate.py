@@ -66,3 +66,47 @@ def test_a_database_s_address_that_cannot_be_one_is_told(shop: Command) -> None:
     assert done.returncode == 2
     assert "not the URL of a PostgreSQL" in done.stderr
     assert "hint: postgresql://" in done.stderr
+
+
+SOLD = """
+
+@module.materialized(depends={"orders": "sku"}, columns={"sku": "text", "orders": "bigint"}, key="sku")
+def sold() -> str:
+    return "SELECT sku, count(*) AS orders FROM orders WHERE sku = ANY($1) GROUP BY sku"
+"""
+
+
+def test_the_migration_of_a_materialised_result_is_written_from_its_declaration(shop: Command) -> None:
+    """It can be read, is applied like any other, and is replaced by the next for the same name."""
+    face = shop.folder / "shop/orders/api.py"
+    face.write_text(face.read_text() + SOLD)
+    first = Path(shop.ok("migrate", "new", "orders", "--materialized", "sold").strip())
+    assert 'CREATE TABLE "sold"' in first.read_text()
+    assert "DROP" not in first.read_text().partition("def downgrade")[0]
+    assert len(shop.ok("migrate", "up").splitlines()) == 2
+    face.write_text(face.read_text().replace('"orders": "bigint"', '"orders": "int"'))
+    second = Path(shop.ok("migrate", "new", "orders", "--materialized", "sold").strip())
+    assert second.read_text().index("DROP FUNCTION") < second.read_text().index('"orders" int')
+    assert shop.ok("migrate", "up").strip() == f"orders: {second.name.partition('_')[0]} (materialised sold)"
+    face.write_text(face.read_text().partition("@module.materialized")[0])
+    assert "materialised" not in (third := Path(shop.ok("migrate", "new", "orders", "--materialized", "sold").strip())).name
+    assert third.read_text().index("DROP TABLE") < third.read_text().index("def downgrade")
+    assert shop.ok("migrate", "up").strip() == f"orders: {third.name.partition('_')[0]} (no more sold)"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--materialized", "sol"], "did you mean `sold`?"),
+        (["a message", "--materialized", "sold"], "one of MESSAGE and --materialized is needed"),
+        ([], "one of MESSAGE and --materialized is needed"),
+    ],
+    ids=str,
+)
+def test_what_the_migration_is_to_do_is_said_once(arguments: list[str], message: str, shop: Command) -> None:
+    """In words, or by the name of a result."""
+    face = shop.folder / "shop/orders/api.py"
+    face.write_text(face.read_text() + SOLD)
+    done = shop.run("migrate", "new", "orders", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr

@@ -40,7 +40,7 @@ class Controllers:
         self._stack = stack
 
     async def open(self, holder: str) -> ControlSchema:
-        made = ControlSchema(self._address, holder=holder, is_alive=lambda name: name not in self.dead)
+        made = ControlSchema(lambda: self._address, holder=holder, is_alive=lambda name: name not in self.dead)
         self._stack.push_async_callback(made.close)
         await made.open()
         return made

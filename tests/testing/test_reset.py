@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from ramet import Module
-from ramet.data import driver
+from ramet.data import driver, materialized_sql
+from ramet.data.materialized import MaterializedResult
 from ramet.testing.databases import SessionDatabase
 from tests.testing.app import Project, write
 
@@ -36,6 +37,21 @@ def upgrade() -> None:
     )
 '''
 
+
+def thing_parts() -> MaterializedResult:
+    """A result that reads tables with and without rows of a migration."""
+    module = Module("depot")
+    module.database()
+
+    @module.materialized(depends={"things": "id", "parts": "thing"}, columns={"thing": "bigint", "parts": "bigint"}, key="thing")
+    def thing_parts() -> str:
+        return "SELECT thing, count(*) AS parts FROM parts WHERE thing = ANY($1) GROUP BY thing"
+
+    return thing_parts
+
+
+MIGRATION += f"    op.execute({materialized_sql.upgrade(thing_parts().declared, replaces=False)!r})\n"
+
 MORE = "depot/migrations/versions/0002_more.py"
 MIGRATION_MORE = """
 from alembic import op
@@ -51,7 +67,7 @@ def upgrade() -> None:
 LOOK = """
 SELECT (SELECT array_agg(kinds ORDER BY name)::text FROM kinds) || (SELECT array_agg(things ORDER BY id)::text FROM things)
     || (SELECT count(*) FROM parts) || (SELECT array_agg(events ORDER BY day)::text FROM events)
-    || (SELECT count(*) FROM events_2024)
+    || (SELECT count(*) FROM events_2024) || (SELECT count(*) FROM ramet_changes_thing_parts) || (SELECT count(*) FROM thing_parts)
 """
 
 
@@ -94,6 +110,8 @@ WRITES = [
     ("SELECT nextval('numbers')", "a sequence alone"),
     ("BEGIN; INSERT INTO things (kind) VALUES ('game'); ROLLBACK", "a number that was drawn in a transaction that was undone"),
     ("INSERT INTO kinds SELECT 'kind ' || n FROM generate_series(1, 20000) n", "many rows, whose pages are given back"),
+    ("UPDATE things SET kind = 'game' WHERE false", "a statement that writes no row, whose table's rows are put back"),
+    ("INSERT INTO thing_parts VALUES (1, 7); DELETE FROM ramet_changes_thing_parts", "rows of a materialised result"),
     ("INSERT INTO ramet_once (call, key, due) VALUES ('a.b', 'k', now())", "Ramet's own table"),
 ]
 

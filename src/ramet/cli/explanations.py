@@ -127,6 +127,10 @@ DO: dict[str, tuple[str | None, str]] = {
         None,
         "`ramet gate replay` on the file that the error names shows every sample, see [gates.md](../concepts/gates.md).",
     ),
+    "MaterializedMismatch": (
+        "At an instance's start: the table or a trigger of a materialised result is not as declared, or its query is refused.",
+        "`ramet migrate new MODULE --materialized NAME` writes the migration. Of a query, the error has the server's words.",
+    ),
     "OwnershipOver": (
         "An instance was about to run a schedule, or to write in a run, under an epoch that is over: another one owns it now.",
         "Nothing: the new owner runs them. If no instance does, see `ramet status`.",

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from ramet.cli import completing
+from ramet.cli import completing, results
 from ramet.cli.application import Current, check_known, current
 from ramet.cli.groups import Group
 from ramet.data import migrations, revisions
@@ -31,14 +31,17 @@ def migrate() -> None:
 
 @migrate.command()
 @click.argument("module", shell_complete=completing.modules)
-@click.argument("message")
-def new(module: str, message: str) -> None:
-    """Write the next migration of MODULE, to be filled in.
+@click.argument("message", required=False)
+@click.option("--materialized", metavar="NAME", help="Make this materialised result; drop it if it is declared no more.")
+def new(module: str, message: str | None, materialized: str | None) -> None:
+    """Write the next migration of MODULE. To be filled in, or whole where it is for a materialised result.
 
     \b
     ramet migrate new articles "add tags"
-    ramet migrate new accounts "index on email"
+    ramet migrate new articles --materialized article_stats
     """
+    if (message is None) is (materialized is None):
+        raise click.UsageError("one of MESSAGE and --materialized is needed")
     here = current()
     check_known("module", module, here.application.modules)
     package = here.application.modules[module]
@@ -47,7 +50,11 @@ def new(module: str, message: str) -> None:
             f"the module `{module}` has no database, so nothing would run the migration",
             hint=f"db = module.database() in {package}.{FACE}",
         )
-    click.echo(str(revisions.new(revisions.folder_of(package), message, now=datetime.now(UTC))))
+    folder = revisions.folder_of(package)
+    if materialized is not None:
+        click.echo(str(results.write(here.modules[module], folder, materialized)))
+    elif message is not None:
+        click.echo(str(revisions.new(folder, message, now=datetime.now(UTC))))
 
 
 @migrate.command()

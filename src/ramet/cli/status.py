@@ -11,7 +11,8 @@ import click
 from ramet.cli import completing
 from ramet.cli.application import check_known, current
 from ramet.errors import NothingRuns
-from ramet.model.control import Status
+from ramet.kit.durations import format_duration
+from ramet.model.control import ResultStatus, Status
 from ramet.model.launch import FleetRecord
 from ramet.operate.looking import as_json, is_running, look
 
@@ -60,8 +61,19 @@ def _print(record: FleetRecord, found: list[Status | str], running: bool) -> Non
             failed = f", {schedule.failed} failed" if schedule.failed else ""
             error = click.style(f"  {schedule.last_error}", fg="red") if schedule.last_error else ""
             click.echo(f"  {'':<14} runs {schedule.module}.{schedule.name}: {schedule.runs} times{failed}, {last}{error}")
+        for result in each.results:
+            click.echo(f"  {'':<14} keeps {result.module}.{result.name}: {_kept(result)}")
     for line in record.data:
         click.echo(f"  {line}")
+
+
+def _kept(result: ResultStatus) -> str:
+    behind = f"{format_duration(result.stale_s)} behind" if result.stale_s else "up to date"
+    if result.max_stale_s is not None and result.stale_s > result.max_stale_s:
+        behind = click.style(f"{behind}, more than {format_duration(result.max_stale_s)}", fg="red")
+    failed = f", {result.failed} failed" if result.failed else ""
+    error = click.style(f"  {result.last_error}", fg="red") if result.last_error else ""
+    return f"{behind}, {result.refreshes} refreshes{failed}{error}"
 
 
 def _clock(seconds: float) -> str:

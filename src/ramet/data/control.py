@@ -20,7 +20,7 @@ from ramet.data import driver, refusals
 from ramet.data.address import Address
 from ramet.data.driver import Driver
 from ramet.data.entry import open_session
-from ramet.data.errors import DatabaseUnavailable
+from ramet.data.errors import DatabaseUnavailable, ReadOnly
 from ramet.errors import JournalUnreadable, PlanBusy
 
 FORMAT = 1
@@ -84,15 +84,20 @@ class Lease:
 
 
 class ControlSchema:
-    """One connection for its controller. is_alive: whether the holder of a lease may still live; False where it is known dead."""
+    """One connection for its controller. address: where the primary is now. is_alive: whether the holder of a lease may
+    still live; False where it is known dead."""
 
-    def __init__(self, address: Address, *, holder: str, is_alive: Callable[[str], bool]) -> None:
-        self._address = address
+    def __init__(self, address: Callable[[], Address], *, holder: str, is_alive: Callable[[str], bool]) -> None:
+        self._where = address
         self._holder = holder
         self._is_alive = is_alive
         self._connection: Driver | None = None
         self._one = asyncio.Lock()
         self.lease: Lease | None = None
+
+    @property
+    def _address(self) -> Address:
+        return self._where()
 
     def __repr__(self) -> str:
         return f"<ControlSchema at {self._address}: {self.lease or 'no lease'}>"
@@ -250,7 +255,8 @@ class ControlSchema:
                     # One statement at a time: a driver whose state does not fit has lost its connection and not yet said so.
                     is_closed = isinstance(raised, driver.InternalClientError)
                     error = refusals.ours(raised, is_closed=is_closed)
-                    if not isinstance(error, DatabaseUnavailable) or asyncio.get_running_loop().time() > deadline:
+                    # A replica was the primary when this connection was made.
+                    if not isinstance(error, (DatabaseUnavailable, ReadOnly)) or asyncio.get_running_loop().time() > deadline:
                         raise error from raised
                     if self._connection is not None:
                         self._connection.terminate()

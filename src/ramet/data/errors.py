@@ -30,7 +30,8 @@
     ├── MigrationFailed               RM531  has `revision` and `statement`
     ├── MigrationsPending             RM532  the database is behind the code; an instance does not start
     ├── MigrationLocked               RM533  another migrator, or a long transaction, was in the way for too long
-    └── OwnershipOver                 RM541  a newer epoch was taken: this instance does not own it any more
+    ├── OwnershipOver                 RM541  a newer epoch was taken: this instance does not own it any more
+    └── MaterializedMismatch          RM551  the database has not what a materialised result declares; an instance does not start
 
 `may_have_run` of a DatabaseError: False if the failed statement, or its block, has no effect for sure.
 """
@@ -182,3 +183,7 @@ class MigrationLocked(RametError):
 
 class OwnershipOver(RametError):
     code = "RM541"
+
+
+class MaterializedMismatch(RametError):
+    code = "RM551"

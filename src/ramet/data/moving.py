@@ -24,6 +24,7 @@ from ramet.data import driver, errors, guards
 from ramet.data.address import Address
 from ramet.data.administering import session
 from ramet.data.driver import Driver
+from ramet.data.materialized_sql import IS_DERIVED
 from ramet.data.schemas import quote
 from ramet.data.slices import INTERNAL, bucket, predicate
 from ramet.model.sharding import Buckets, Key, ShardMap, Slice, Whole
@@ -77,9 +78,10 @@ class Moving:
 
 
 async def tables_of(connection: Driver, schema: str) -> list[str]:
+    """Without those of materialised results: their rows are computed where the rows are that they are made of."""
     rows = await connection.fetch(
-        "SELECT relname FROM pg_class WHERE relnamespace = $1::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition"
-        " AND relpersistence = 'p' ORDER BY 1",
+        "SELECT relname FROM pg_class WHERE relnamespace = $1::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition"  # noqa: S608  (a constant)
+        f" AND relpersistence = 'p' AND NOT {IS_DERIVED} ORDER BY 1",
         quote(schema),
     )
     return [row[0] for row in rows]

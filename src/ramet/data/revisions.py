@@ -137,6 +137,11 @@ def read(folder: Path) -> History:
 
 def new(folder: Path, message: str, *, now: datetime) -> Path:
     """Write an empty migration after the last one; returns its path. now: becomes its id, so that files sort by age."""
+    return add(folder, message, _TEMPLATE, now=now)
+
+
+def add(folder: Path, message: str, template: str, *, now: datetime) -> Path:
+    """Write a migration after the last one from a template of `{message}`, `{revision}` and `{after}`; returns its path."""
     history = read(folder)
     revision = now.strftime("%Y%m%d%H%M%S")
     while history.knows(revision):
@@ -147,7 +152,7 @@ def new(folder: Path, message: str, *, now: datetime) -> Path:
     path = versions / f"{revision}_{slug}.py"
     after = f'"{history.head}"' if history.head else "None"
     text = message.replace("\\", "").replace('"', "'")
-    path.write_text(_TEMPLATE.format(message=text, revision=revision, after=after), encoding="utf-8")
+    path.write_text(template.format(message=text, revision=revision, after=after), encoding="utf-8")
     return path
 
 

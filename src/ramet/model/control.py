@@ -16,6 +16,21 @@ class ScheduleStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_error: str
 
 
+class ResultStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A materialised result that an instance keeps up. refreshes, failed: since the process began. stale_s: since the oldest
+    change that it lacks, 0 for none. max_stale_s: what was promised, None for nothing. last_error: type of what the last refresh
+    raised, empty for none."""
+
+    module: str
+    name: str
+    epoch: int
+    refreshes: int
+    failed: int
+    stale_s: float
+    max_stale_s: float | None
+    last_error: str
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """state: starting, ready or draining; why: what it waits for, empty when ready. memory_bytes: resident. started: seconds
     since the epoch. cpu_s: that the process has used. lag_s: how late its event loop was. waiting: calls that wait for an
@@ -39,6 +54,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int = 0
     schedules: list[ScheduleStatus] = []
     """Those that it owns now."""
+    results: list[ResultStatus] = []
+    """Those that it keeps up now."""
 
 
 class Served(msgspec.Struct, frozen=True):

@@ -43,13 +43,15 @@ class DataWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 class DataFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a module's data. key: name of it, empty for none. weights: of each bucket, rows or load; empty for alike.
-    primaries: server -> its primary node, of those that are ours. synchronous: those servers whose commits wait for a replica.
+    primaries, replicas: server -> its
+    nodes, of those that are ours. synchronous: those servers whose commits wait for a replica.
     obstacles: why it cannot be divided, whole: why it cannot even be moved as a whole."""
 
     key: str = ""
     key_type: str = ""
     weights: tuple[float, ...] = ()
     primaries: dict[str, str] = {}
+    replicas: dict[str, tuple[str, ...]] = {}
     synchronous: tuple[str, ...] = ()
     obstacles: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
@@ -83,7 +85,7 @@ def replicate(system: System, wish: DataWish, known: DataFacts) -> tuple[str, li
     assert wish.replicas is not None, "it is asked for"
     for server in servers_of(system, wish.module):
         _check_ours(server, known)
-        nodes = list(system.replicas.get(server, ()))
+        nodes = list(known.replicas.get(server, ()))
         taken = {*nodes, known.primaries[server]}
         is_synchronous = server in known.synchronous
         wants = is_synchronous if wish.synchronous is None else wish.synchronous
@@ -110,8 +112,8 @@ def fail_over(system: System, wish: DataWish, known: DataFacts) -> tuple[str, li
     for server in servers_of(system, wish.module):
         _check_ours(server, known)
         old = known.primaries[server]
-        others = [node for node in (*system.replicas.get(server, ()), "node-1") if node != old]
-        if not system.replicas.get(server):
+        others = known.replicas.get(server, ())
+        if not others:
             raise PlanImpossible(f"{server} has no replica", hint=f"ramet replicate {wish.module} 1")
         if wish.node and wish.node not in others:
             raise PlanImpossible(f"{server} has no replica `{wish.node}`", hint=f"one of {', '.join(others)}")

@@ -23,7 +23,8 @@ class HttpEndpoint(msgspec.Struct, frozen=True):
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
     """A module of a release. calls: name -> descriptor of its contract. mounts: prefixes of whole applications. key: of its
-    database's rows, None for none. migrations: the folder of their scripts, empty for none. schedules: their names."""
+    database's rows, None for none. migrations: the folder of their scripts, empty for none. schedules: names of what one
+    instance owns: schedules and materialised results."""
 
     uses: tuple[str, ...] = ()
     calls: dict[str, dict[str, Any]] = {}

@@ -58,7 +58,7 @@ REQUEST = Metric(
     "time from the request's head to the last byte of the response",
 )
 QUERY = Metric("db_client_operation_duration_seconds", "histogram", "seconds", "time of one statement, as the instance saw it")
-JOB = Metric("ramet_job_duration_seconds", "histogram", "seconds", "time of one background job: a run of a schedule")
+JOB = Metric("ramet_job_duration_seconds", "histogram", "seconds", "time of one background job: a run of a schedule, a refresh")
 
 RETRIES = Metric("ramet_call_retries", "counter", "", "attempts beyond the first, by reason")
 HEDGES = Metric("ramet_call_hedges", "counter", "", "second attempts sent because the first was slow")
@@ -78,6 +78,12 @@ SCHEDULE_OWNER = Metric(
 )
 BEATS_MISSED = Metric(
     "ramet_schedule_beats_missed", "counter", "", "times at which a schedule was due and its run before was still in hand"
+)
+STALENESS = Metric(
+    "ramet_materialized_staleness_seconds",
+    "gauge",
+    "seconds",
+    "time since the oldest change that a materialised result lacks, 0 for none, as the instance knows that keeps it up",
 )
 LOOP_LAG = Metric("ramet_loop_lag_seconds", "gauge", "seconds", "how late the event loop last ran a timer")
 IN_TRANSACTION = Metric(
@@ -111,6 +117,7 @@ METRICS = (
     ENDPOINTS,
     SCHEDULE_OWNER,
     BEATS_MISSED,
+    STALENESS,
     LOOP_LAG,
     SHED,
     CONNECTIONS_REFUSED,
@@ -129,6 +136,7 @@ ATTRIBUTES = {
     "module": "ramet.module",
     "call": "rpc.method",
     "schedule": "ramet.schedule",
+    "result": "ramet.result",
     "placement": "ramet.placement",
     "caller": "ramet.caller",
     "error_type": "error.type",

@@ -166,7 +166,7 @@ class Controller:
         self._report("starting the database")
         self._stack.push_async_callback(self._leave_database)
         await self._databases.start()
-        self._schema = ControlSchema(self._databases.admin, holder=own_name(), is_alive=may_live)
+        self._schema = ControlSchema(lambda: self._databases.admin, holder=own_name(), is_alive=may_live)
         self._stack.push_async_callback(self.schema.close)
         await self.schema.open()
         self._stack.push_async_callback(self.schema.give_up)

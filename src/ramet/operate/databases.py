@@ -193,7 +193,7 @@ class DatabaseServer:
                 one = partial(Demand, service=service.name, module=module.name, instances=service.instances)
                 if not self.is_pooled:
                     found.append(one(max_connections=self.pool_size))
-                elif module.schedules:
+                elif module.schedules or module.results:
                     found.append(one(max_connections=1, role="jobs"))
         return found
 

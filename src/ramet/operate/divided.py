@@ -13,7 +13,7 @@ from ramet.engines import postgres_dump
 from ramet.errors import StepFailed
 from ramet.model.dividing import DataFacts
 from ramet.model.divisions import MAIN, Division, ShardIn, SliceMove
-from ramet.model.sharding import BUCKETS, DatabaseAt, ShardAt, reassigned
+from ramet.model.sharding import BUCKETS, DatabaseAt, ShardAt, Whole, reassigned
 from ramet.model.system import System
 from ramet.module import Module
 from ramet.operate.keeper import AGAIN_S, SILENT, TELL_S, Keeper
@@ -22,6 +22,8 @@ from ramet.process import control
 
 logger = logging.getLogger("ramet.operate")
 
+FAILOVER_S = 8.0
+"""How long writers wait at most while another node becomes the primary."""
 HOLD_S = 3.0
 """How long writers to a slice wait at most, before they go on where they were: more than a switch takes that gives up."""
 
@@ -88,6 +90,7 @@ class DividedData:
             key_type=key_type,
             weights=tuple(weights),
             primaries={name: cluster.primary.name for name, cluster in self.servers.clusters.items()},
+            replicas={name: tuple(sorted(cluster.replicas)) for name, cluster in self.servers.clusters.items()},
             synchronous=tuple(name for name, cluster in self.servers.clusters.items() if cluster.is_synchronous),
             obstacles=(*obstacles, *problems),
             whole=(*whole, *problems),
@@ -144,8 +147,18 @@ class DividedData:
     async def remove_replica(self, server: str, node: str) -> None:
         await self.servers.remove_replica(server, node)
 
-    async def fail_over(self, server: str, to: str) -> str:
+    async def fail_over(self, places: Places, server: str, to: str) -> str:
+        """Writers wait meanwhile, as for a switch; those that had begun are in doubt, and say so."""
+        modules = [name for name in self._modules if any(each.server == server for each in places.system.division(name).shards)]
+        asks = [
+            _ask(keeper, control.hold, module, f"failover of {server}", Whole(), FAILOVER_S)
+            for keeper in places.keepers.values()
+            for module in modules
+            if module in keeper.launch.databases
+        ]
+        await asyncio.gather(*asks)
         said = await self.servers.fail_over(server, to)
+        await places.place(places.system)
         await self.servers.rejoin_all(server)
         return said
 

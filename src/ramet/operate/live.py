@@ -184,6 +184,9 @@ class LiveWorld:
     async def switch(self, module: str, move: SliceMove, after: System, *, back: bool) -> str:
         return await self.data.switch(self, module, move, after, back=back)
 
+    async def fail_over(self, server: str, to: str) -> str:
+        return await self.data.fail_over(self, server, to)
+
     async def tell_envoy(self) -> None:
         await self._envoy.apply(self.envoy_files())
 

@@ -55,6 +55,10 @@ class World(Protocol):
         """Give a slice to its new owner, and reach the system that has it so. Returns how long writers waited, in words."""
         ...
 
+    async def fail_over(self, server: str, to: str) -> str:
+        """Until another node accepts writes, and everyone knows. Returns what it took, and what of the log was lost, in words."""
+        ...
+
 
 class Data(Protocol):
     """What is done to databases. Nothing here changes the system; where rows are whose, is what `switch` decides."""
@@ -80,10 +84,6 @@ class Data(Protocol):
         ...
 
     async def remove_replica(self, server: str, node: str) -> None: ...
-
-    async def fail_over(self, server: str, to: str) -> str:
-        """Until the new primary accepts writes. Returns what it took, and what of the log was lost, in words."""
-        ...
 
     async def set_synchronous(self, server: str, on: bool) -> None: ...
 
@@ -137,6 +137,10 @@ class RecordingWorld:
         self.system = after
         return "dry run"
 
+    async def fail_over(self, server: str, to: str) -> str:
+        self.done.append(f"hold the writers of {server}, and make {to or 'the best replica'} its primary")
+        return "dry run"
+
     async def migrate(self, version: str, modules: Sequence[str]) -> None:
         self.done.append(f"migrate {', '.join(modules)} to {version}")
 
@@ -175,10 +179,6 @@ class RecordingData:
 
     async def remove_replica(self, server: str, node: str) -> None:
         self._done.append(f"remove the replica {node} of {server}")
-
-    async def fail_over(self, server: str, to: str) -> str:
-        self._done.append(f"make {to or 'the best replica'} the primary of {server}")
-        return "dry run"
 
     async def set_synchronous(self, server: str, on: bool) -> None:
         self._done.append(f"commits at {server} wait for {'a' if on else 'no'} replica")

@@ -1,28 +1,31 @@
 """The databases of the modules that an instance hosts: opened, verified, closed."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from urllib.parse import unquote, urlsplit
 
 from ramet.calls.ledger import Ledger
-from ramet.data import migrations, revisions
+from ramet.data import materialized, migrations, revisions
 from ramet.data.address import Address
 from ramet.data.hosts import Role
 from ramet.data.once import DurableLedger
 from ramet.data.opening import open_placed
 from ramet.data.ownership import Fence
 from ramet.data.pool import Limits, Pool
-from ramet.data.queries import Blocks
+from ramet.data.queries import Blocks, Opened
 from ramet.data.shards import Shards
 from ramet.errors import ConfigError
 from ramet.model.launch import Launch
 from ramet.model.sharding import DatabaseAt, Slice
-from ramet.module import Module
+from ramet.module import DEFAULT_DEADLINE_S, Module
 from ramet.observe import names
 from ramet.observe.record import Recorder
 from ramet.process.outcomes import CallOutcomes
+
+logger = logging.getLogger("ramet.process")
 
 SESSIONS = Limits(min_connections=0, max_connections=1)
 """There while a schedule runs, and for 300 s after it."""
@@ -31,7 +34,7 @@ _STATES = ("idle", "busy", "waiting", "connecting")
 
 class Databases:
     """packages: module -> import path. There once it is open, by module: ledgers, which keep its `once` calls; fences, which
-    guard its schedules where it has some."""
+    guard its schedules and materialised results where it has some."""
 
     def __init__(self, modules: Iterable[Module], packages: Mapping[str, str], launch: Launch, recorder: Recorder) -> None:
         self._packages = packages
@@ -50,7 +53,7 @@ class Databases:
         return f"<Databases: {', '.join(map(repr, self._shards.values())) or 'none'}>"
 
     async def open(self) -> None:
-        """Raises ConfigError for a module without a URL, MigrationsPending, DatabaseUnavailable."""
+        """Raises ConfigError for a module without a URL, MigrationsPending, MaterializedMismatch, DatabaseUnavailable."""
         for module in self._modules:
             self._check_url(module)
         await asyncio.gather(*(self._open(module) for module in self._modules))
@@ -114,15 +117,37 @@ class Databases:
             for at in placed.shards:
                 await migrations.verify(module.name, folder, self._behind(self._address(module.name, at.url)))
         make = partial(self._make_pool, module.name)
-        self._shards[module.name] = await open_placed(module.db, placed, make=make)
+        shards = await open_placed(module.db, placed, make=make)
+        try:
+            await self._verify_results(module, module.db.all_opened)
+        except BaseException:
+            module.db.unbind()
+            await shards.close()
+            raise
+        self._shards[module.name] = shards
         outcomes = CallOutcomes({call.contract.qualified: call for call in module.calls.values()})
         self.ledgers[module.name] = DurableLedger(module.db, outcomes)
-        if module.schedules:
-            longest_s = max(each.deadline_s for each in module.schedules.values())
+        if module.schedules or module.results:
+            # Not of refreshes: between the statements of one, its session is never idle for long.
+            longest_s = max((each.deadline_s for each in module.schedules.values()), default=DEFAULT_DEADLINE_S)
             sessions = await self._open_sessions(module.name, placed)
             self.fences[module.name] = Fence(
                 module.db, module.name, self._launch.instance, longest_s=longest_s, sessions=sessions
             )
+
+    @staticmethod
+    async def _verify_results(module: Module, places: Iterable[Opened]) -> None:
+        """Raises MaterializedMismatch. Tells of results that nobody declares, since their changes are noted for ever."""
+        for place in places:
+            for each in module.results.values():
+                await materialized.verify(place, each.declared)
+            if left := await materialized.undeclared(place, module.results):
+                told = {
+                    "owned": module.name,
+                    "results": ",".join(left),
+                    "hint": f"ramet migrate new {module.name} --materialized",
+                }
+                logger.warning("results.undeclared", extra=told)
 
     async def _open_sessions(self, module: str, placed: DatabaseAt) -> Callable[[Blocks], Blocks]:
         """For the pool of the module's home the one whose sessions stay. Its home may move, past the pooler or to it."""

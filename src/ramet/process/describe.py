@@ -46,7 +46,7 @@ def _part(module: Module, application: Application, name: str) -> Part:
         has_database=module.db is not None,
         key=module.db.key if module.db is not None else None,
         migrations=str(folder) if folder is not None and folder.is_dir() else "",
-        schedules=tuple(module.schedules),
+        schedules=(*module.schedules, *module.results),
     )
 
 

@@ -234,6 +234,7 @@ class Instance:
             lag_s=self._lag_s,
             waiting=self.calls.waiting + self.databases.waiting,
             schedules=self.schedules.statistics(),
+            results=self.schedules.results(),
         )
 
     def tell_counters(self) -> Counters:
@@ -248,7 +249,8 @@ class Instance:
     # Modules that come and go
 
     async def host(self, module: str, placed: DatabaseAt | None) -> None:
-        """Nothing happens if it is hosted already. Raises ConfigError, MigrationsPending, DatabaseUnavailable."""
+        """Nothing happens if it is hosted already. Raises ConfigError, MigrationsPending, MaterializedMismatch,
+        DatabaseUnavailable."""
         if module not in self._modules:
             raise ConfigError(f"{self.launch.instance} is to host {module!r}, which is no module of {self.application.name}")
         await self._to_its_end(self._host(module, placed))

@@ -1,4 +1,5 @@
-"""The schedules of the modules that an instance hosts: each runs on one instance only, its owner.
+"""The schedules of the modules that an instance hosts, and what keeps their materialised results up: each runs on one instance
+only, its owner. Below, a schedule is either.
 
 Theory of operation. Every routing table names an owner for each module, with the epoch of the ownership. This instance begins
 when the newest table that it took names it, and stops when one does not:
@@ -18,17 +19,18 @@ of a run, and is woken after another one was named, finishes that run beside the
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from ramet.calls.workers import CLEAN
 from ramet.data.errors import OwnershipOver
-from ramet.model.control import ScheduleStatus
+from ramet.model.control import ResultStatus, ScheduleStatus
 from ramet.model.routing import Owner, RoutingTable
 from ramet.model.schedule import RETRY_S
 from ramet.module import Module
 from ramet.observe import names
 from ramet.observe.record import Recorder
+from ramet.process.refreshing import Refresher
 from ramet.process.runs import UNKNOWN, Fence, NoFence, Runs, wait_until
 
 logger = logging.getLogger("ramet.process")
@@ -68,6 +70,7 @@ class Schedules:
         self._clock = clock
         self._fences: dict[str, Fence] = {}
         self._runs: dict[str, list[Runs]] = {}
+        self._refreshers: dict[str, list[Refresher]] = {}
         self._owners: Mapping[str, Owner] = {}
         self._owned: dict[str, Ownership] = {}
         self._tasks: dict[asyncio.Task[None], str] = {}
@@ -76,17 +79,22 @@ class Schedules:
         for module in modules:
             self.host(module, fences.get(module.name))
         recorder.gauge(names.SCHEDULE_OWNER, self._read_owners)
+        recorder.gauge(names.STALENESS, self._read_staleness)
 
     def __repr__(self) -> str:
         return f"<Schedules of {self._instance}: {', '.join(map(repr, self._owned.values())) or 'none owned'}>"
 
     def host(self, module: Module, fence: Fence | None) -> None:
         """One more module; its schedules run here if the newest table says so. fence: None without a database."""
-        if module.schedules:
+        if module.schedules or module.results:
             self._fences[module.name] = fence or NoFence()
             self._runs[module.name] = [
                 Runs(schedule, module.name, inside=self._inside, recorder=self._recorder, clock=self._clock)
                 for schedule in module.schedules.values()
+            ]
+            self._refreshers[module.name] = [
+                Refresher(result, inside=self._inside, recorder=self._recorder, clock=self._clock)
+                for result in module.results.values()
             ]
             self._apply(module.name)
 
@@ -101,14 +109,14 @@ class Schedules:
         if self._tasks_of(module):  # still in hand, or given to us again by a table that came meanwhile
             self._apply(module)
             return False
-        self._runs.pop(module, None)
-        self._fences.pop(module, None)
+        for kept in (self._runs, self._refreshers, self._fences):
+            kept.pop(module, None)
         return True
 
     async def take(self, table: RoutingTable) -> None:
         """Own what the table says. Returns when all that it gives to others has ended here; cancelled, it goes on by itself."""
         self._owners = table.owners
-        for module in self._runs:
+        for module in self._fences:
             self._apply(module)
         await self.wait_settled()
 
@@ -141,10 +149,24 @@ class Schedules:
         """Of the schedules that are owned here."""
         return [each.status(held.epoch) for held in self._owned.values() if held.is_confirmed for each in self._runs[held.module]]
 
+    def results(self) -> list[ResultStatus]:
+        """Of the materialised results that are kept up here."""
+        return [each.status(epoch) for each, epoch in self._kept()]
+
+    def _kept(self) -> Iterator[tuple[Refresher, int]]:
+        for held in self._owned.values():
+            if held.is_confirmed:
+                for each in self._refreshers[held.module]:
+                    yield each, held.epoch
+
     def _read_owners(self) -> Iterator[tuple[dict[str, str], float]]:
-        for module in self._runs:
+        for module in self._fences:
             held = self._owned.get(module)
             yield {"module": module}, float(held is not None and held.is_confirmed)
+
+    def _read_staleness(self) -> Iterator[tuple[dict[str, str], float]]:
+        for each, _ in self._kept():
+            yield {"module": each.declared.module, "result": each.declared.name}, each.stale_s
 
     def _tasks_of(self, module: str) -> list["asyncio.Task[None]"]:
         return [task for task, name in self._tasks.items() if name == module]
@@ -183,7 +205,9 @@ class Schedules:
                 async with asyncio.TaskGroup() as group:
                     for each in self._runs[ownership.module]:
                         age_s = ages.get(each.schedule.name)
-                        group.create_task(self._beat(each, fence, ownership, age_s))
+                        group.create_task(self._beat(each.beat(fence, ownership.epoch, age_s, ownership.stop), ownership))
+                    for each in self._refreshers[ownership.module]:
+                        group.create_task(self._beat(each.beat(fence, ownership.epoch, ownership.stop), ownership))
         except OwnershipOver as error:
             logger.warning("schedules.over", extra={"owned": ownership.module, "reason": error.message})
         finally:
@@ -200,9 +224,9 @@ class Schedules:
         return None
 
     @staticmethod
-    async def _beat(each: Runs, fence: Fence, ownership: Ownership, age_s: float | None) -> None:
+    async def _beat(beating: Awaitable[None], ownership: Ownership) -> None:
         try:
-            await each.beat(fence, ownership.epoch, age_s, ownership.stop)
+            await beating
         except OwnershipOver as error:
             if not ownership.stop.is_set():
                 ownership.stop.set()  # the module's other schedules begin nothing more either
