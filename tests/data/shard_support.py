@@ -10,6 +10,7 @@ from ramet.data import schemas
 from ramet.data.address import Address
 from ramet.data.administering import session
 from ramet.data.database import Database
+from ramet.data.hosts import Role
 from ramet.data.moving import Moving, Side, close_target, switch
 from ramet.data.opening import open_placed
 from ramet.data.pool import Limits, Pool
@@ -90,9 +91,9 @@ async def divided(
     )
     db = Database(module, key=key)
 
-    def make(url: str, tracked: str) -> Pool:
+    def make(url: str, tracked: str, role: Role) -> Pool:
         limits = Limits(max_connections=connections)
-        return Pool(Address(dsn=url, schema=module), module=module, limits=limits, tracked=tracked)
+        return Pool(Address(dsn=url, schema=module), module=module, limits=limits, tracked=tracked, role=role)
 
     shards = await open_placed(db, placed, make=make)
     made = Divided(server, module, sides, db, shards, placed)

@@ -19,15 +19,33 @@ def test_too_many_connections_are_refused_with_the_sum() -> None:
         budget.check(SERVER, demands)
     assert caught.value.message.splitlines() == [
         "100 connections may be wanted, and main has 87 for instances (100 less 13 in reserve)",
-        "  web/articles  (3 + 1 during a release) x 20 = 80",
-        "  feed/feed     2 x 10 = 20",
+        "  web   web/articles  (3 + 1 during a release) x 20 = 80",
+        "  web   feed/feed     2 x 10 = 20",
+        "  in reserve: 1 for the controller, 1 for migrations, 8 for prompts, monitoring and backups, 3 for the server's own",
     ]
-    assert caught.value.hint == "at most 14 connections in each pool, or max_connections = 113 on the server"
+    assert caught.value.hint == "[pools] web = 14 in ramet.toml, or max_connections = 113 on the server"
 
 
 def test_what_fits_is_let_through() -> None:
     assert budget.check(SERVER, [budget.Demand(service="web", module="a", instances=4, max_connections=20)]) == 80
     assert budget.check(SERVER, []) == 0
+
+
+def test_what_guards_schedules_is_counted_and_cannot_be_made_smaller() -> None:
+    demands = [
+        budget.Demand(service="main", module="stock", instances=12, max_connections=9),
+        budget.Demand(service="main", module="stock", instances=12, max_connections=1, role="jobs"),
+    ]
+    with pytest.raises(OverBudget, match="120 connections") as caught:
+        budget.check(SERVER, demands)
+    assert "  jobs  main/stock  12 x 1 = 12" in caught.value.message.splitlines()
+    assert caught.value.hint == "[pools] web = 6 in ramet.toml, or max_connections = 133 on the server"
+
+
+def test_where_not_even_one_connection_each_fits_there_must_be_fewer_instances() -> None:
+    with pytest.raises(OverBudget) as caught:
+        budget.check(SERVER, [budget.Demand(service="main", module="stock", instances=100, max_connections=1)])
+    assert caught.value.hint == "fewer instances, or max_connections = 113 on the server"
 
 
 @given(

@@ -61,6 +61,26 @@ def test_a_prefix_without_its_statement_is_answered_with_the_next_message(server
     asyncio.run(main())
 
 
+def test_an_unnamed_statement_is_parsed_again_with_its_arguments(server: Server) -> None:
+    """So behind a pooler that mixes them up it runs in whichever session it comes to, and a prefix may be before it."""
+
+    async def main() -> None:
+        connection = await driver.connect(server.admin.dsn, timeout_s=5, server_settings={}, statement_cache_size=0)
+        first = await connection.prepare("SELECT $1::int + 1")
+        await connection.execute("SELECT")
+        await connection.prepare("SELECT 'another'")
+        await connection.execute("SELECT")
+        connection.write(BEGIN.message)
+        assert [tuple(row) for row in await connection.wire.bind_execute(driver.state_of(first), (5,), "", 1, False, None)] == [
+            (6,)
+        ]
+        assert connection.is_in_transaction()
+        await connection.execute("ROLLBACK")
+        await connection.close(timeout=5)
+
+    asyncio.run(main())
+
+
 def test_a_prefix_travels_with_a_script(server: Server) -> None:
     async def main() -> None:
         async with server.superuser() as connection:

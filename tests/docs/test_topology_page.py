@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ramet.cli.main import run
-from ramet.model import service, topology
+from ramet.model import pools, service, topology
 from ramet.model.topology import parse
 from tests.docs.example import DOCS, blocks
 
@@ -37,6 +37,6 @@ def test_the_other_files_of_the_page_are_right() -> None:
 def test_the_table_has_every_key() -> None:
     """Those that the parser takes, by the file that has them all."""
     table = set(re.findall(r"^\| `([\w.]+)` \|", (DOCS / PAGE).read_text(), re.MULTILINE))
-    source = "".join(Path(module.__file__ or "").read_text() for module in (topology, service))
+    source = "".join(Path(module.__file__ or "").read_text() for module in (topology, service, pools))
     taken = set(re.findall(r'\.(?:text|texts|lists|number|duration|count|name)\("(\w+)"', source))
     assert taken == {key.rpartition(".")[2] for key in table} - {"NAME", "MODULE"}

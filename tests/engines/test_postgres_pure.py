@@ -11,7 +11,7 @@ from ramet.engines.errors import EngineFailed
 from ramet.engines.postgres_probe import Answer, judge, startup_message
 from ramet.engines.postgres_remote import RemotePostgres
 from ramet.engines.postgres_settings import PostgresSettings, render
-from ramet.engines.postgres_url import address_of, make_url, with_parts, without_password
+from ramet.engines.postgres_url import address_of, addresses_of, make_url, with_parts, without_password, without_role
 from ramet.errors import ConfigError
 
 
@@ -82,7 +82,7 @@ def test_every_name_and_password_survives_the_url(database: str, user: str, pass
         parts = urlsplit(url)
         assert (unquote(parts.username or ""), unquote(parts.password or "")) == (user, password)
         assert unquote(parts.path[1:]) == database
-        assert address_of(url) == (host, port)
+        assert addresses_of(url) == [(host, port)]
         masked = make_url(host=host, port=port, database=database, user=user, password="***").replace("%2A", "*")
         assert password not in without_password(url) or password in masked
 
@@ -112,3 +112,27 @@ def test_a_remote_server_that_does_not_answer_is_named_without_its_password() ->
     with pytest.raises(EngineFailed, match=r"me:\*\*\*@.*does not answer") as raised:
         asyncio.run(remote.start(deadline_s=0.01))
     assert "secret" not in str(raised.value) + repr(remote)
+
+
+@pytest.mark.parametrize(
+    ("url", "places"),
+    [
+        ("postgresql://u:p@a:1,b/d", [("a", 1), ("b", 5432)]),
+        ("postgresql://u@[::1]:7,[::2]/d", [("::1", 7), ("::2", 5432)]),
+        ("postgresql://u@/d?host=/x,/y&port=1,2", [("/x", 1), ("/y", 2)]),
+    ],
+)
+def test_a_url_may_name_several_hosts(url: str, places: list[tuple[str, int]]) -> None:
+    """A primary and its standbys: any that accepts is enough to go on."""
+    assert addresses_of(url) == places
+
+
+def test_one_of_several_hosts_is_not_guessed() -> None:
+    assert address_of("postgresql://u@a:1/d") == ("a", 1)
+    with pytest.raises(ConfigError, match="2 hosts where one is needed"):
+        address_of("postgresql://u@a:1,b:2/d")
+
+
+def test_a_url_without_its_role_still_names_the_server() -> None:
+    assert without_role("postgresql://admin:secret@db:6543/app?sslmode=require") == "postgresql://db:6543/app?sslmode=require"
+    assert addresses_of(without_role("postgresql://admin@/app?host=/x&port=7")) == [("/x", 7)]

@@ -44,6 +44,11 @@ MISTAKES = [
         APP + '[engines]\npostgres = "embeded"\n', "5", "'embeded' is no PostgreSQL", '"embedded"', id="unknown PostgreSQL"
     ),
     pytest.param(APP + '[engines]\npostgress = "path"\n', "5", "unknown key", "`postgres`", id="engine misspelled"),
+    pytest.param(
+        APP + '[engines]\npooler = "pgb:6432"\n', "5", "'pgb:6432' is no pooler", "postgresql://", id="pooler without scheme"
+    ),
+    pytest.param(APP + "[pools]\nweb = 0\n", "5", "0 is not between 1 and 1000", None, id="pool of none"),
+    pytest.param(APP + "[pools]\nwep = 4\n", "5", "unknown key", "`web`", id="pool misspelled"),
     pytest.param(APP + '[http]\nprefix = "api"\n', "5", "'api' is not a path", 'prefix = "/api"', id="prefix without slash"),
     pytest.param(APP + '[http]\nprefix = "/api/"\n', "5", "is not a path", 'prefix = "/api"', id="prefix with slash at its end"),
     pytest.param(APP + '[http]\nprefix = "/a b"\n', "5", "is not a path", 'prefix = "/api"', id="prefix with a space"),
@@ -337,7 +342,21 @@ def test_each_module_has_exactly_one_service_in_each_topology(case: tuple[str, d
 
 WORDS = ["app", "name", "modules", "version", "engines", "postgres", "http", "prefix", "problems", "cors", "settings"]
 WORDS += ["objectives", "route", "target", "latency", "topology", "seed", "services", "web", "instances", "*", "", "a.b", "é"]
-WORDS += ["gates", "bake", "alpha", "inseparable", "target", "cpu", "memory", "databases", "shards", "2..8", "512MB"]
+WORDS += [
+    "pooler",
+    "pools",
+    "gates",
+    "bake",
+    "alpha",
+    "inseparable",
+    "target",
+    "cpu",
+    "memory",
+    "databases",
+    "shards",
+    "2..8",
+    "512MB",
+]
 keys = st.sampled_from(WORDS) | st.text(max_size=5)
 texts = (
     st.sampled_from(["shop", "shop.orders", "orders", "embedded", "postgresql://", "/api", "*", "5s", "GET /", "a:b"]) | st.text()
@@ -349,7 +368,8 @@ anything = st.recursive(
 
 TEMPLATE: dict[str, Any] = {
     "app": {"name": "shop", "modules": ["shop.orders", "shop.front"], "version": "1", "inseparable": [["orders", "front"]]},
-    "engines": {"postgres": "embedded"},
+    "engines": {"postgres": "embedded", "pooler": "postgresql://pgbouncer:6432/shop"},
+    "pools": {"web": 8},
     "http": {"prefix": "/api", "problems": "shop.http:render", "cors": ["*"]},
     "settings": {"log_level": "INFO"},
     "objectives": {"read": {"route": "GET /", "latency": "1s", "target": 99.0}},

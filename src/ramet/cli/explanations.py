@@ -250,6 +250,10 @@ DO: dict[str, tuple[str | None, str]] = {
         "All instances together want more connections than the server has.",
         "Fewer instances, smaller pools, or a server with more connections.",
     ),
+    "PoolerUnfit": (
+        "A pooler stands where a session of the server itself is needed, or sessions behind it lack the settings of the role.",
+        "`postgres` in ramet.toml is the URL of the server, `pooler` that of the pooler. `ramet migrate up` writes the settings.",
+    ),
     "MigrationFailed": (None, "Correct the migration and run it again; what it did in its transaction is undone."),
     "MigrationsPending": ("The database is behind the code, so the instance does not start.", "Run `ramet migrate up`."),
     "MigrationRefused": (

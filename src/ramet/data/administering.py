@@ -6,17 +6,17 @@ from contextlib import asynccontextmanager
 from ramet.data import driver, errors, refusals
 from ramet.data.address import Address
 from ramet.data.driver import Driver
+from ramet.data.entry import open_session
 
 CONNECT_S = 10.0
 
 
 @asynccontextmanager
 async def session(address: Address, **settings: str) -> AsyncGenerator[Driver]:
-    """Read and write. settings: of the session. Raises a DatabaseError; also for what a statement inside of it raises."""
+    """Read and write, on the primary. settings: of the session. Raises a DatabaseError, also for what a statement inside of it
+    raises; PoolerUnfit."""
     try:
-        connection = await driver.connect(
-            address.dsn, timeout_s=CONNECT_S, server_settings={**address.session_settings(is_read_only=False), **settings}
-        )
+        connection = await open_session(address, connect_s=CONNECT_S, settings=settings)
     except (OSError, TimeoutError, driver.PostgresError, driver.InterfaceError) as error:
         raise errors.DatabaseUnavailable(
             f"cannot connect to {address}: {error or 'no answer'}", hint="is the server running?"

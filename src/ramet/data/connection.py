@@ -14,6 +14,10 @@ answer. A block thus costs two round trips, not three:
 behind. Zero is clean, which is nearly always; the pool mends the others. A statement that is prepared here for the first time
 leaves the server in an implicit transaction until the next Sync, in which no prefix may come: hence `_learn`.
 
+Behind a pooler that mixes up prepared statements (`Pooling.UNNAMED`) a statement is prepared without a name, each time anew for
+what it returns; asyncpg then sends it once more together with its arguments, so that any session can answer. What would stay in
+the session is refused behind any pooler, since the next transaction is in another one.
+
 A failed statement raises one of `ramet.data.errors`, with asyncpg's as the cause. A cancelled one leaves at once, and the
 server is told.
 """
@@ -26,6 +30,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ramet.data import driver, errors, refusals
+from ramet.data.address import Pooling
 from ramet.data.deadlines import Alarm, is_ours, task_reader
 from ramet.data.driver import Driver
 from ramet.data.insight.collecting import QueryLog, Watched
@@ -144,14 +149,16 @@ class Connection:
     """
 
     __slots__ = (
-        "_alarm", "_begins", "_bind_execute", "_commits", "_current_task", "_finish", "_pid", "_prepared", "_prepares",
-        "_query", "_rollbacks", "_texts", "_write", "cancelling", "context", "deadline", "driver", "flaws", "has_failed",
+        "_alarm", "_begins", "_bind_execute", "_commits", "_current_task", "_finish", "_is_unnamed", "_pid", "_prepared",
+        "_prepares", "_query", "_rollbacks", "_texts", "_write", "cancelling", "context", "deadline", "driver", "flaws",
+        "has_failed",
         "held_since", "may_have_run", "opened_at", "prefix", "series", "task", "used_at",
     )  # fmt: skip
 
     def __init__(self, opened: Driver, alarm: Alarm, texts: Texts, finish: Callable[..., None]) -> None:
         self.driver = opened
         self._pid = opened.get_server_pid()
+        self._is_unnamed = opened.pooling is Pooling.UNNAMED
         self._current_task = task_reader()
         self._alarm = alarm
         self._texts = texts
@@ -215,6 +222,7 @@ class Connection:
         """Run a statement, or without args a script of several, for the command tag of the (last) one."""
         if not args and is_script(query):
             series, facts, watched = self._texts.of(query)
+            self._check_leaves(facts)
             self.flaws |= int(facts.leaves)
             return await self.run(series, self._query(query, None), watched)
         _, tag = await self.rows_and_tag(await self.learned(query), args)
@@ -282,7 +290,16 @@ class Connection:
             watched.add(context, end - now, args, result)
         return result
 
+    def _check_leaves(self, facts: Facts) -> None:
+        if facts.leaves and self.driver.pooling is not Pooling.NONE:
+            raise errors.StatementRefused(
+                f"{facts.summary} would change the session, which behind a pooler is everybody's",
+                hint="SET LOCAL and pg_advisory_xact_lock, in a block of `db.write()`",
+            )
+
     def _not_now(self, series: Series) -> Exception:
+        if self._is_unnamed:
+            self.flaws |= UNSYNCED  # a statement may have been prepared, and the pooler waits for its end
         if self.task is not None:
             return errors.BlockMisuse(
                 "two tasks use one block at the same time", hint="one block for each task, or one statement after the other"
@@ -313,8 +330,9 @@ class Connection:
         return failure
 
     async def _first_rows(self, query: str, args: Sequence[Any], limit: int) -> list[Any]:
-        await self._learn(query)
-        return await self.rows(query, args, limit)
+        known = await self._learn(query)
+        self.flaws |= known.leaves
+        return await self.run(known.series, self._bind_execute(known.state, args, "", limit, False, None))
 
     async def _learn(self, query: str) -> Statement:
         """Prepare a statement, with the prefix out of its way: a block's before it, a single statement's after it."""
@@ -324,12 +342,15 @@ class Connection:
                 f"{of_text.facts.controls} in a statement: a transaction begins and ends with its block",
                 hint="`async with db.write(...) as tx:`; a savepoint is `tx.transaction()`",
             )
+        self._check_leaves(of_text.facts)
         await self.begin_now()
         waiting, self.prefix = self.prefix, None
         prepared = await self.run(self._prepares, self.driver.prepare(query))
         if waiting is not None:
             await self.run(self._prepares, self._query("SELECT", None))
             self.prefix = waiting
+        if self._is_unnamed:
+            return Statement(prepared, of_text)
         while len(self._prepared) >= MAX_PREPARED:
             del self._prepared[next(iter(self._prepared))]
         known = self._prepared[query] = Statement(prepared, of_text)

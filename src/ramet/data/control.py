@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from ramet.data import driver, refusals
 from ramet.data.address import Address
 from ramet.data.driver import Driver
+from ramet.data.entry import open_session
 from ramet.data.errors import DatabaseUnavailable, ReadOnly
 from ramet.errors import JournalUnreadable, PlanBusy
 
@@ -265,9 +266,7 @@ class ControlSchema:
     async def _connected(self) -> Driver:
         if self._connection is None or self._connection.is_closed():
             try:
-                self._connection = await driver.connect(
-                    self._address.dsn, timeout_s=10.0, server_settings=self._address.session_settings(is_read_only=False)
-                )
+                self._connection = await open_session(self._address)
             except (driver.PostgresError, driver.InterfaceError, OSError, TimeoutError) as error:
                 raise DatabaseUnavailable(
                     f"cannot connect to {self._address}: {error or 'no answer'}", hint="is the server running?"

@@ -11,6 +11,8 @@ from typing import Any, Protocol, cast
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]  (it ships none; `Driver` below is what we use)
 
+from ramet.data.address import Pooling
+
 _asyncpg: Any = asyncpg
 PostgresError: type[Exception] = _asyncpg.PostgresError
 InterfaceError: type[Exception] = _asyncpg.InterfaceError
@@ -34,14 +36,15 @@ class Wire(Protocol):
     def query(self, query: str, timeout: float | None, /) -> Coroutine[Any, Any, str]: ...
 
 
+class Cursor(Protocol):
+    def fetch(self, n: int, /) -> Coroutine[Any, Any, list[Any]]: ...
+
+
 class Prepared(Protocol):
     _state: Any
 
     def get_attributes(self) -> Any: ...
-
-
-class Cursor(Protocol):
-    def fetch(self, n: int, /) -> Coroutine[Any, Any, list[Any]]: ...
+    def cursor(self, *args: Any) -> Awaitable[Cursor]: ...
 
 
 class Driver(Protocol):
@@ -49,17 +52,19 @@ class Driver(Protocol):
 
     wire: Wire
     write: Callable[[bytes], None]
+    host: str
+    pooling: Pooling
 
-    def prepare(self, query: str, /) -> Coroutine[Any, Any, Prepared]: ...
+    def prepare(self, query: str, /, *, name: str | None = None) -> Coroutine[Any, Any, Prepared]: ...
     def execute(self, query: str, /) -> Coroutine[Any, Any, str]: ...
     def fetch(self, query: str, /, *args: Any) -> Coroutine[Any, Any, list[Any]]: ...
     def fetchval(self, query: str, /, *args: Any) -> Coroutine[Any, Any, Any]: ...
     def copy_records_to_table(
         self, table_name: str, /, *, records: Any, columns: Any, schema_name: Any
     ) -> Coroutine[Any, Any, str]: ...
-    def cursor(self, query: str, /, *args: Any) -> Awaitable[Cursor]: ...
     def add_termination_listener(self, callback: Callable[[Any], None], /) -> None: ...
     def get_server_pid(self) -> int: ...
+    def get_settings(self) -> Any: ...
     def is_in_transaction(self) -> bool: ...
     def is_closed(self) -> bool: ...
     def terminate(self) -> None: ...
@@ -67,19 +72,26 @@ class Driver(Protocol):
 
 
 class Session(_Base):
-    """A connection that keeps hold of what it was built from."""
+    """A connection that keeps hold of what it was built from. host, pooling: where it leads, as `entry` found it."""
 
-    __slots__ = ("wire", "write")
+    __slots__ = ("host", "pooling", "wire", "write")
 
     def __init__(self, protocol: Any, transport: Any, *rest: Any, **more: Any) -> None:
         super().__init__(protocol, transport, *rest, **more)  # pyright: ignore[reportUnknownMemberType]  (of asyncpg)
         self.wire = protocol
         self.write = transport.write
+        self.host = ""
+        self.pooling = Pooling.NONE
 
 
 def is_of_server(error: BaseException) -> bool:
     """Whether the server has refused. asyncpg raises a PostgresError of its own, too: for an argument that does not fit."""
     return isinstance(error, PostgresError) and getattr(error, "severity", None) is not None
+
+
+def is_standby(connection: Driver) -> bool:
+    """By a parameter that the server reports at login, and again with its next answer after it has changed (PostgreSQL 14)."""
+    return getattr(connection.get_settings(), "in_hot_standby", "off") == "on"
 
 
 def state_of(prepared: Prepared) -> Any:

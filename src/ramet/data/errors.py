@@ -25,7 +25,8 @@
     │   ├── DatabaseNotBound          RM520  a database was used where no instance has opened it
     │   ├── KeyMisuse                 RM521  a key was left out, or given where none is declared. A TypeError too
     │   ├── BlockMisuse               RM522  a block was used after its end, inside of itself, or by two tasks at once
-    │   └── OverBudget                RM523  a ConfigError: more connections are wanted than the server has
+    │   ├── OverBudget                RM523  a ConfigError: more connections are wanted than the server has
+    │   └── PoolerUnfit               RM524  a ConfigError: a pooler where a session is needed, or one without the role's settings
     ├── MigrationFailed               RM531  has `revision` and `statement`
     ├── MigrationsPending             RM532  the database is behind the code; an instance does not start
     ├── MigrationLocked               RM533  another migrator, or a long transaction, was in the way for too long
@@ -153,6 +154,10 @@ class BlockMisuse(UsageError):
 
 class OverBudget(ConfigError):
     code = "RM523"
+
+
+class PoolerUnfit(ConfigError):
+    code = "RM524"
 
 
 class MigrationFailed(RametError):

@@ -23,6 +23,7 @@ from weakref import WeakKeyDictionary
 from ramet.data import backfilling, driver, errors, refusals, revisions
 from ramet.data.address import Address
 from ramet.data.backfilling import Backfill, Hold, Progress
+from ramet.data.entry import open_session
 from ramet.data.revisions import Phase, Revision
 from ramet.data.schemas import quote
 from ramet.data.statements import is_script
@@ -288,9 +289,7 @@ def statement_at(script: str, position: str | None) -> str:
 
 async def _connect(address: Address, **settings: str) -> driver.Driver:
     try:
-        return await driver.connect(
-            address.dsn, timeout_s=10.0, server_settings={**address.session_settings(is_read_only=False), **settings}
-        )
+        return await open_session(address, settings=settings)
     except (OSError, TimeoutError, driver.PostgresError, driver.InterfaceError) as error:
         raise errors.DatabaseUnavailable(
             f"cannot connect to {address}: {error or 'no answer within 10 s'}",

@@ -11,6 +11,7 @@ from ramet.data.address import Address
 from ramet.data.connection import POSITION, Prefix, prefix
 from ramet.data.database import Database
 from ramet.data.errors import StatementRefused
+from ramet.data.hosts import Role
 from ramet.data.insight.collecting import QueryLog
 from ramet.data.pool import Limits, Pool
 from ramet.data.queries import Blocks, Compilable, Opened
@@ -21,8 +22,8 @@ from ramet.model.sharding import DatabaseAt, ShardAt
 from ramet.observe import names
 from ramet.observe.record import Counter, Recorder
 
-MakePool = Callable[[str, str], Pool]
-"""Takes the URL of a server, and the name under which writers note positions (empty for none)."""
+MakePool = Callable[[str, str, Role], Pool]
+"""Takes the URL of a server, the name under which writers note positions (empty for none), and what the server is to be."""
 _LEVELS: dict[str | None, str] = {
     None: "",
     "read_committed": " ISOLATION LEVEL READ COMMITTED",
@@ -51,9 +52,9 @@ async def open_database(
     recorder: Recorder | None = None,
     queries: QueryLog | None = None,
 ) -> Pool:
-    """Connect, and bind the handle, to a database that is at one place. Whoever calls it closes the pool. Raises
-    DatabaseUnavailable."""
-    pool = Pool(address, module=database.module, limits=limits, recorder=recorder, queries=queries)
+    """Connect to the primary, and bind the handle, to a database that is at one place. Whoever calls it closes the pool. Raises
+    DatabaseUnavailable, PoolerUnfit."""
+    pool = Pool(address, module=database.module, limits=limits, recorder=recorder, queries=queries, role=Role.PRIMARY)
     await pool.open()
     bind(database, pool)
     return pool
@@ -87,9 +88,9 @@ async def open_placed(database: Database, placed: DatabaseAt, *, make: MakePool)
 
     async def open_shard(at: ShardAt) -> Opened:
         tracked = name_of(at.server, at.timeline) if at.tracks else ""
-        pool = make(at.url, tracked)
+        pool = make(at.url, tracked, Role.PRIMARY)
         await pool.open()
-        replicas = [Replica(each.name, make(each.url, "")) for each in at.replicas]
+        replicas = [Replica(each.name, make(each.url, "", Role.ANY)) for each in at.replicas]
         for replica in replicas:
             await replica.pool.open(is_required=False)
         for each in (pool, *(replica.pool for replica in replicas)):

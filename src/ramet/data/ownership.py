@@ -20,7 +20,7 @@ with the same epoch. A module without a database has no fence: there the table a
 
 import asyncio
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,7 +28,8 @@ from ramet.data import driver, errors, refusals
 from ramet.data.address import Address
 from ramet.data.claims import Fenced, current_claim
 from ramet.data.database import Database
-from ramet.data.queries import Opened
+from ramet.data.entry import open_session
+from ramet.data.queries import Blocks, Opened
 from ramet.data.reads import Read
 from ramet.data.transactions import Transaction
 from ramet.wire.context import current
@@ -63,9 +64,7 @@ RETURNING epoch"""
 async def reserve(address: Address, *, connect_s: float = 10.0) -> int:
     """Raise the module's epoch and return it: whoever owned its schedules does no more. Raises a DatabaseError."""
     try:
-        connection = await driver.connect(
-            address.dsn, timeout_s=connect_s, server_settings=address.session_settings(is_read_only=False)
-        )
+        connection = await open_session(address, connect_s=connect_s)
     except (OSError, TimeoutError, driver.PostgresError, driver.InterfaceError) as error:
         raise errors.DatabaseUnavailable(f"cannot connect to {address}: {error or 'no answer'}") from error
     try:
@@ -77,14 +76,23 @@ async def reserve(address: Address, *, connect_s: float = 10.0) -> int:
 
 
 class Fence:
-    """One instance's side of it, for one module. longest_s: the longest deadline of its schedules.
+    """One instance's side of it, for one module. longest_s: the longest deadline of its schedules. sessions: for the pool of the
+    module's home the one whose sessions stay, which is itself unless a pooler is between.
 
-    All runs of the module in this instance share one session of its pool, which is taken with the first and given back with the
-    last.
+    All runs of the module in this instance share one session, which is taken with the first and given back with the last.
     """
 
-    def __init__(self, database: Database, module: str, instance: str, *, longest_s: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        module: str,
+        instance: str,
+        *,
+        longest_s: float,
+        sessions: Callable[[Blocks], Blocks] = lambda pool: pool,
+    ) -> None:
         self._database = database
+        self._sessions = sessions
         self._module = module
         self._instance = instance
         self._idle_ms = str(round((longest_s + GRACE_S) * 1000))
@@ -158,7 +166,7 @@ class Fence:
         async with self._turn:
             if self._session is None:
                 with _soon():
-                    self._pool = pool = self._opened.pool
+                    self._pool = pool = self._sessions(self._opened.pool)
                     self._session = pool.take() or await pool.wait_connection()
             row = await self._ask(_LOCK, self._key(schedule), self._idle_ms)
             if row[0]:

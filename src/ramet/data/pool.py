@@ -8,6 +8,9 @@ of the way of whoever gave it back. Taking one needs no `await` while one is fre
                           ^              └──give, flawed──> mending ──┐
                           └───────────────────────────────────────────┴──beyond it──> closed, and a new one if somebody waits
 
+All connections are to one server, which `entry` finds. A connection that is lost, and one whose server has another role now,
+make it look again; when that ends at another server, those to the old one are closed as they come back.
+
 Whoever finds none free waits in a bounded queue, for at most the checkout timeout or until its deadline, and is then told who
 holds them. Everything here belongs to one event loop.
 """
@@ -26,6 +29,8 @@ from ramet.data import driver, errors, refusals
 from ramet.data.address import Address
 from ramet.data.connection import Connection, Texts, monotonic
 from ramet.data.deadlines import Alarm, task_reader
+from ramet.data.entry import Entry
+from ramet.data.hosts import Role
 from ramet.data.insight.collecting import QueryLog
 from ramet.errors import ConfigError
 from ramet.observe.record import Recorder
@@ -50,6 +55,15 @@ class Limits:
     less."""
     connect_s: float = 10.0
     """Time to connect and log in, in seconds."""
+    failover_s: float = 3.0
+    """How long to look for a server of the wanted role among several hosts, in seconds. Less than a checkout, so that who waits
+    is told what the hosts said."""
+    role_check_s: float = 1.0
+    """How often idle connections are looked at for a server that has changed its role, in seconds; with several hosts. It costs
+    no round trip."""
+    ask_hosts_s: float = 10.0
+    """How often all of several hosts are asked for a newer primary, in seconds: a connection to each. For a switchover that
+    leaves the old primary running."""
     lifetime_s: float = 3600.0
     """Age at which a connection is replaced, in seconds, spread by a tenth. An hour: server memory of old sessions, moved
     addresses."""
@@ -82,8 +96,8 @@ def flaws_of_age(*, now: float, opened_at: float, used_at: float, spread: float,
 
 
 class Pool:
-    """queries: where its statements are counted. tracked: the name under which writers note positions, see `replicas`.
-    open_connection: how to get one; tests put their own."""
+    """queries: where its statements are counted. role: what the server is to be. tracked: the name under which writers note
+    positions, see `replicas`. open_connection: how to get one; tests put their own."""
 
     def __init__(
         self,
@@ -93,6 +107,7 @@ class Pool:
         limits: Limits | None = None,
         recorder: Recorder | None = None,
         queries: QueryLog | None = None,
+        role: Role = Role.ANY,
         tracked: str = "",
         open_connection: Callable[[], Coroutine[Any, Any, driver.Driver]] | None = None,
     ) -> None:
@@ -106,7 +121,15 @@ class Pool:
         self.queries = queries or QueryLog(module)
         self.texts = Texts(self.recorder, module, self.queries)
         self.current_task: Callable[[], asyncio.Task[Any] | None] = asyncio.current_task
-        self._open_connection = open_connection or self._connect
+        self.entry = Entry(
+            address,
+            module=module,
+            role=role,
+            connect_s=self.limits.connect_s,
+            failover_s=self.limits.failover_s,
+            on_moved=self._moved,
+        )
+        self._open_connection = open_connection or self.entry.connect
         self._alarm = Alarm(self.all)
         self._idle: list[Connection] = []
         self._waiters: deque[asyncio.Future[Connection]] = deque()
@@ -115,7 +138,8 @@ class Pool:
         self._is_open = False
         self._emptied: asyncio.Event | None = None
         self._upkeep: asyncio.TimerHandle | None = None
-        self._counts = {"opened": 0, "discarded": 0, "mended": 0, "waited": 0, "timed_out": 0, "refused": 0}
+        self._asked_at = monotonic()
+        self._counts = {"opened": 0, "discarded": 0, "mended": 0, "waited": 0, "timed_out": 0, "refused": 0, "moved": 0}
 
     def __repr__(self) -> str:
         s = self.statistics()
@@ -137,8 +161,8 @@ class Pool:
         }
 
     async def open(self, *, is_required: bool = True) -> None:
-        """Connect the minimum. Raises DatabaseUnavailable or InsufficientPrivilege; then nothing is left open. Where it is not
-        required, as a replica is not, it connects when somebody asks."""
+        """Connect the minimum. Raises DatabaseUnavailable, PoolerUnfit or InsufficientPrivilege; then nothing is left open. Where
+        it is not required, as a replica is not, it connects when somebody asks."""
         self._is_open = True
         self.current_task = task_reader()
         try:
@@ -169,6 +193,7 @@ class Pool:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.entry.close()
         await asyncio.sleep(0)  # transports are closed by the loop's next turn
 
     # ---- the hot path: neither of these two waits
@@ -306,15 +331,6 @@ class Pool:
         self._counts["opened"] += 1
         return made
 
-    async def _connect(self) -> driver.Driver:
-        address = self.address
-        return await driver.connect(
-            address.dsn,
-            timeout_s=self.limits.connect_s,
-            server_settings=address.session_settings(),
-            statement_cache_size=address.statement_cache_size,
-        )
-
     def _cannot_connect(self, error: BaseException) -> errors.DatabaseError:
         text = str(error) or f"no answer within {self.limits.connect_s:g} s"
         known = refusals.ours(error)
@@ -349,6 +365,8 @@ class Pool:
     def _ended(self, connection: Connection) -> None:
         """The server, or the network, has closed it."""
         connection.flaws |= connections.LOST
+        if connection.driver.host == self.entry.host:
+            self.entry.doubt()
         if connection in self._idle:
             self._idle.remove(connection)
             self._discard(connection)
@@ -358,13 +376,40 @@ class Pool:
         if not self.all and self._emptied is not None:
             self._emptied.set()
 
+    def _moved(self, host: str) -> None:
+        """All connections belong to this host now. Those that somebody holds end when they come back."""
+        old = [each for each in self.all if each.driver.host != host]
+        self._counts["moved"] += bool(old)
+        for connection in old:
+            connection.flaws |= connections.RETIRED
+            if connection in self._idle:
+                self._idle.remove(connection)
+                self._discard(connection)
+
+    def _check_roles(self, now: float) -> None:
+        for connection in [each for each in self._idle if self.entry.is_misplaced(each.driver)]:
+            self.entry.doubt()
+            self._idle.remove(connection)
+            self._discard(connection)
+        if now - self._asked_at > self.limits.ask_hosts_s:
+            self._asked_at = now
+            self._spawn(self._ask_hosts())
+
+    async def _ask_hosts(self) -> None:
+        await self.entry.locate()
+
     def _schedule_upkeep(self) -> None:
         limits = self.limits
         every_s = min(limits.check_after_s, limits.idle_s, limits.lifetime_s) / 4
+        if self.entry.is_several:
+            every_s = min(every_s, limits.role_check_s)
         self._upkeep = asyncio.get_running_loop().call_later(every_s, self._keep_up)
 
     def _keep_up(self) -> None:
-        self.age(monotonic())
+        now = monotonic()
+        self.age(now)
+        if self.entry.is_several:
+            self._check_roles(now)
         self._schedule_upkeep()
 
     def age(self, now: float) -> None:

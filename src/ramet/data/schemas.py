@@ -14,9 +14,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ramet.data import driver, errors, refusals
-from ramet.data.address import Address
+from ramet.data.address import READ_ONLY, Address, search_path
 from ramet.data.claims import LEDGER_TABLE, OWNER_TABLES
 from ramet.data.driver import Driver
+from ramet.data.entry import open_session
 
 EXTENSIONS = "extensions"
 _LOCK = 0x72616D65_74000001
@@ -33,16 +34,22 @@ class Owner:
     password: str = field(repr=False)
 
 
-async def provision(admin: Address, owners: Iterable[Owner], *, extensions: Iterable[str] = (), connect_s: float = 10.0) -> None:
+async def provision(
+    admin: Address,
+    owners: Iterable[Owner],
+    *,
+    extensions: Iterable[str] = (),
+    is_pooled: bool = False,
+    connect_s: float = 10.0,
+) -> None:
     """Make what is missing in the admin's database, all or nothing. admin: a superuser, or a role with CREATEROLE and CREATE
     here.
 
-    extensions: names, to be installed for all. Raises a DatabaseError.
+    extensions: names, to be installed for all. is_pooled: the roles log in behind a transaction pooler, which passes on no
+    settings: so their sessions get theirs from the role, in this database. Raises a DatabaseError, PoolerUnfit.
     """
     try:
-        connection = await driver.connect(
-            admin.dsn, timeout_s=connect_s, server_settings=admin.session_settings(is_read_only=False)
-        )
+        connection = await open_session(admin, connect_s=connect_s)
     except (OSError, TimeoutError, driver.PostgresError, driver.InterfaceError) as error:
         raise errors.DatabaseUnavailable(
             f"cannot connect to {admin}: {error or 'no answer'}", hint="is the server running?"
@@ -53,6 +60,8 @@ async def provision(admin: Address, owners: Iterable[Owner], *, extensions: Iter
         await _common(connection, extensions)
         for owner in owners:
             await _own(connection, owner)
+            if is_pooled:
+                await _give_settings(connection, owner)
         await connection.execute("COMMIT")
     except (driver.PostgresError, driver.InterfaceError, OSError) as error:
         raise refusals.ours(error) from error
@@ -82,6 +91,13 @@ async def _own(connection: Driver, owner: Owner) -> None:
     await connection.execute(
         f"SET LOCAL ROLE {name}; SET LOCAL search_path TO {name}; {LEDGER_TABLE}; {OWNER_TABLES}; RESET ROLE; RESET search_path"
     )
+
+
+async def _give_settings(connection: Driver, owner: Owner) -> None:
+    database = quote(str(await connection.fetchval("SELECT current_database()")))
+    who = f"ALTER ROLE {quote(owner.module)} IN DATABASE {database}"
+    settings = " ".join(f"{who} SET {name} = {value};" for name, value in READ_ONLY.items())
+    await connection.execute(f"{settings} {who} SET search_path = {search_path(owner.module)}")
 
 
 def quote(identifier: str) -> str:

@@ -35,7 +35,7 @@ _NOISE = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\$(\w*)\$.*?\$\1\$", re.
 _WORDS = re.compile(r'"(?:[^"]|"")+"|[\w$]+|[().,;]')
 _SESSION = re.compile(
     r"(?:^|;)\s*(?:set\s+(?!local\b|transaction\b|constraints\b)|listen\b|do\b|call\b)"
-    r"|\bset_config\s*\(|\bpg_(?:try_)?advisory_lock|\bwith\s+hold\b|\bpg_temp\b"
+    r"|\bset_config\s*\((?![^()]*,\s*true\s*\))|\bpg_(?:try_)?advisory_lock|\bwith\s+hold\b|\bpg_temp\b"
     r"|\bcreate\s+(?:or\s+replace\s+)?(?:local\s+|global\s+)?(?:temp|temporary)\b|\binto\s+(?:temp|temporary)\b",
     re.IGNORECASE,
 )

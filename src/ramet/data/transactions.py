@@ -369,7 +369,7 @@ def check_nested(block: Open, outer: Open) -> None:
 
 
 async def _opening(connection: Any, query: str, args: Sequence[Any]) -> Any:
-    return await connection.driver.cursor(query, *args)
+    return await (await connection.driver.prepare(query)).cursor(*args)
 
 
 async def _claim_key(connection: Any, claim: Claim) -> None:

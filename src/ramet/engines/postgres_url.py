@@ -2,6 +2,7 @@
 
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
+from ramet.data.address import Address
 from ramet.errors import ConfigError
 
 SCHEMES = ("postgresql", "postgres")
@@ -29,20 +30,37 @@ def with_parts(url: str, *, database: str | None = None, user: str | None = None
     return urlunsplit(parts._replace(netloc=f"{kept}@{host}" if kept else host, path=path))
 
 
-def address_of(url: str) -> tuple[str, int]:
-    """Host (or socket directory) and port. Raises ConfigError if it is not the URL of a PostgreSQL."""
+def addresses_of(url: str) -> list[tuple[str, int]]:
+    """Of each of its hosts the name (or socket directory) and port. Raises ConfigError if it is not the URL of a PostgreSQL."""
     try:
         parts = urlsplit(url)
-        options = dict(parse_qsl(parts.query))
-        host, port = parts.hostname or options.get("host", ""), parts.port or int(options.get("port", 5432))
+        found: list[tuple[str, int]] = []
+        for each in Address(dsn=url).hosts if parts.netloc.rpartition("@")[2] or "host" in dict(parse_qsl(parts.query)) else ():
+            host, _, port = each.rpartition(":")
+            found.append((host.strip("[]"), int(port)))
     except ValueError as error:
         raise ConfigError(f"not the URL of a PostgreSQL: {error}", hint="postgresql://user:password@host:5432/database") from None
-    if parts.scheme not in SCHEMES or not host:
+    if parts.scheme not in SCHEMES or not found or not all(host for host, _ in found):
         raise ConfigError(
-            f"not the URL of a PostgreSQL: its scheme is {parts.scheme!r}, its host {host!r}",
+            f"not the URL of a PostgreSQL: its scheme is {parts.scheme!r}, its host {parts.netloc.rpartition('@')[2]!r}",
             hint="postgresql://user:password@host:5432/database",
         )
-    return host, port
+    return found
+
+
+def address_of(url: str) -> tuple[str, int]:
+    """Of a URL with one host. Raises ConfigError as `addresses_of`, and where it names several."""
+    found = addresses_of(url)
+    if len(found) > 1:
+        raise ConfigError(f"{len(found)} hosts where one is needed: {without_password(url)}", hint="name the one that is meant")
+    return found[0]
+
+
+def without_role(url: str) -> str:
+    """The same server and database, as nobody yet."""
+    parts = urlsplit(url)
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2])
+    return urlunsplit(bare) if bare.netloc else f"{parts.scheme}://{parts.path}?{parts.query}"
 
 
 def without_password(url: str) -> str:

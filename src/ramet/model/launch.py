@@ -30,6 +30,10 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     calls_port: int = 0
     certificates: str = ""
     databases: dict[str, DatabaseAt] = {}
+    pooler: str = ""
+    """The URL of a transaction pooler, to which some of `databases` lead; empty for none."""
+    direct: str = ""
+    """The URL of the server behind it, without a role."""
     pool_size: int = 4
     """Connections per module's database, at most."""
     drain_delay_s: float = 5.0

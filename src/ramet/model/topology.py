@@ -1,7 +1,8 @@
 """The application and its topologies: what `ramet.toml` says. Data, never code; reading it imports no module.
 
     [app]                           name, modules (import paths of packages), version, inseparable (groups of modules)
-    [engines]                       postgres = "embedded" | "path" | a postgresql:// URL
+    [engines]                       postgres = "embedded" | "path" | a postgresql:// URL; pooler = a postgresql:// URL
+    [pools]                         web = N
     [servers]                       NAME = "postgresql://...": of one's own, for shards
     [http]                          prefix = "/api", problems = "conduit.http:render", cors = ["*"]
     [settings]                      any field of ramet.settings.Settings
@@ -20,11 +21,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ramet.kit.durations import parse_duration_s
-from ramet.model import service
+from ramet.model import pools, service
 from ramet.model.gates import reading
 from ramet.model.gates.policy import Policy
+from ramet.model.pools import Pools
 from ramet.model.service import Service
 from ramet.model.toml import Reader
+
+SCHEMES = ("postgresql://", "postgres://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,9 @@ class Application:
     """Database servers of the user's own for shards: name -> URL."""
     inseparable: tuple[tuple[str, ...], ...] = ()
     """Groups of modules that share state in memory or a database role, and must stay in one service."""
+    pooler: str = ""
+    """A transaction pooler in front of `postgres`, which instances then use; empty for none."""
+    pools: Pools = field(default_factory=Pools)
 
     @property
     def first_topology(self) -> Topology:
@@ -120,7 +127,9 @@ def parse(text: str, *, file: str = "ramet.toml") -> Application:
     app.done()
     engines = root.table("engines")
     postgres = _postgres(engines)
+    pooler = _pooler(engines)
     engines.done()
+    sizes = pools.read(root.table("pools"))
     servers = _servers(root.table("servers"))
     http = root.table("http")
     prefix = _prefix(http)
@@ -157,6 +166,8 @@ def parse(text: str, *, file: str = "ramet.toml") -> Application:
         gates,
         servers,
         inseparable,
+        pooler,
+        sizes,
     )
 
 
@@ -197,18 +208,25 @@ def _prefix(http: Reader) -> str:
 
 def _postgres(engines: Reader) -> str:
     source = engines.text("postgres", default="embedded")
-    if source not in {"embedded", "path"} and not source.startswith(("postgresql://", "postgres://")):
+    if source not in {"embedded", "path"} and not source.startswith(SCHEMES):
         engines.fault(
             "postgres", f"{source!r} is no PostgreSQL", hint='"embedded", "path" (one on the PATH) or a postgresql:// URL'
         )
     return source
 
 
+def _pooler(engines: Reader) -> str:
+    url = engines.text("pooler", default="")
+    if url and not url.startswith(SCHEMES):
+        engines.fault("pooler", f"{url!r} is no pooler", hint='pooler = "postgresql://pgbouncer:6432/shop"')
+    return url
+
+
 def _servers(table: Reader) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in table.values:
         url = table.text(name)
-        if not url.startswith(("postgresql://", "postgres://")):
+        if not url.startswith(SCHEMES):
             table.fault(name, f"{url!r} is not the URL of a PostgreSQL", hint='"postgresql://admin:password@host:5432/database"')
         found[name] = url
     table.done()

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from ramet.data import budget, migrations, ownership, pressure, revisions, schemas, stages
+from ramet.data import budget, capacity, migrations, ownership, pressure, revisions, schemas, stages
 from ramet.data.address import Address
 from ramet.data.backfilling import Progress
 from ramet.data.budget import Demand
@@ -19,6 +19,7 @@ from ramet.engines.postgres_binaries import Source
 from ramet.engines.postgres_cluster import PostgresCluster
 from ramet.engines.postgres_remote import RemotePostgres
 from ramet.engines.postgres_settings import PostgresSettings
+from ramet.engines.postgres_url import with_parts, without_role
 from ramet.engines.supervision import Change
 from ramet.model.changes import SchemaChange
 from ramet.model.release import Release
@@ -26,7 +27,6 @@ from ramet.model.topology import Application, Topology
 from ramet.module import Module
 from ramet.operate.folder import Folder
 
-POOL_SIZE = 4
 MAX_CONNECTIONS = 100
 
 
@@ -40,6 +40,7 @@ class DatabaseServer:
         self._modules = [module for module in modules if module.db is not None]
         self._folder = folder.root / "postgres"
         self._server: PostgresCluster | RemotePostgres | None = None
+        self._capacity: budget.Server | None = None
         self._on_change = on_change
         self._is_guest = False
         self.locate: Callable[[str], Shards] | None = None
@@ -54,7 +55,7 @@ class DatabaseServer:
         return bool(self._modules)
 
     async def start(self) -> None:
-        """Raises an EngineError."""
+        """Raises an EngineError, DatabaseUnavailable, PoolerUnfit."""
         source = self._application.postgres
         if self.is_embedded:
             server = PostgresCluster(
@@ -69,6 +70,11 @@ class DatabaseServer:
             remote = RemotePostgres(source)
             await remote.start()
             self._server = remote
+        await self._measure()
+
+    async def _measure(self) -> None:
+        name = "the embedded PostgreSQL" if self.is_embedded else str(self.admin)
+        self._capacity = await capacity.ask(self.admin, name=name)
 
     async def attach(self) -> None:
         """Use the server that runs already, or start it for this command alone. `release` ends what this began."""
@@ -79,6 +85,7 @@ class DatabaseServer:
             running.use_running()
             self._server = running
             self._is_guest = True
+            await self._measure()
 
     async def release(self) -> None:
         """A server that ran before goes on: a fleet whose supervisor died may be using it."""
@@ -93,7 +100,8 @@ class DatabaseServer:
         """A schema and a role for each module, and the migrations that are missing."""
         owners = [schemas.Owner(module.name, self.password(module.name)) for module in self._modules]
         measures = self.is_embedded and await server_side.can_measure(self.admin)  # another's server is not ours to extend
-        await schemas.provision(self.admin, owners, extensions=[server_side.EXTENSION] if measures else [])
+        extensions = [server_side.EXTENSION] if measures else []
+        await schemas.provision(self.admin, owners, extensions=extensions, is_pooled=self.is_pooled)
 
     async def migrate(
         self, report: Callable[[str, Revision], None], *, only: Collection[str] | None = None, is_alone: bool = True
@@ -240,10 +248,31 @@ class DatabaseServer:
 
     @property
     def max_connections(self) -> int | None:
-        """That instances may have together; None for a server that is not ours."""
-        if not self.is_embedded:
-            return None
-        return budget.Server(name="the embedded PostgreSQL", max_connections=MAX_CONNECTIONS).available
+        """That instances may have together; None where they go to a pooler, which has limits of its own."""
+        return None if self._capacity is None or self.is_pooled else self._capacity.available
+
+    @property
+    def capacity(self) -> budget.Server:
+        assert self._capacity is not None, "start comes first"
+        return self._capacity
+
+    @property
+    def pool_size(self) -> int:
+        return self._application.pools.web
+
+    @property
+    def is_pooled(self) -> bool:
+        return bool(self._application.pooler)
+
+    @property
+    def pooler(self) -> str:
+        """For `Launch`; empty for none."""
+        return self._application.pooler
+
+    @property
+    def direct(self) -> str:
+        """The server behind the pooler, without a role, for `Launch`."""
+        return without_role(url_of(self.server)) if self.is_pooled else ""
 
     async def migration_status(self) -> list[tuple[int, migrations.Status]]:
         """Of each shard of each module, with its number."""
@@ -256,21 +285,30 @@ class DatabaseServer:
 
     def check_budget(self, topology: Topology) -> None:
         """Raises OverBudget, before anything is started that would be refused connections."""
-        demands = [
-            Demand(service=service.name, module=module.name, instances=service.instances, max_connections=POOL_SIZE)
-            for service in topology.services.values()
-            for module in self._modules
-            if module.name in service.modules
-        ]
-        if self.is_embedded:
-            budget.check(budget.Server(name="the embedded PostgreSQL", max_connections=MAX_CONNECTIONS), demands)
+        if self._capacity is not None:
+            budget.check(self._capacity, self.demands(topology))
+
+    def demands(self, topology: Topology) -> list[Demand]:
+        """On the server itself. Where instances go to a pooler, that is what guards schedules, which goes past it."""
+        found: list[Demand] = []
+        for service in topology.services.values():
+            for module in (each for each in self._modules if each.name in service.modules):
+                one = partial(Demand, service=service.name, module=module.name, instances=service.instances)
+                if not self.is_pooled:
+                    found.append(one(max_connections=self.pool_size))
+                elif module.schedules or module.results:
+                    found.append(one(max_connections=1, role="jobs"))
+        return found
 
     def address(self, module: str) -> Address:
-        return Address(dsn=self.url(module), schema=module)
+        """The server itself, past a pooler."""
+        return Address(dsn=url_of(self.server, user=module, password=self.password(module)), schema=module)
 
     def url(self, module: str) -> str:
-        """With the module's own role and password."""
-        return url_of(self.server, user=module, password=self.password(module))
+        """For instances, with the module's own role and password."""
+        if self.is_pooled:
+            return with_parts(self._application.pooler, user=module, password=self.password(module))
+        return self.address(module).dsn
 
     def urls(self) -> Mapping[str, str]:
         return {module.name: self.url(module.name) for module in self._modules}

@@ -142,6 +142,9 @@ class Development:
             state=str(state),
             http_fd=self._socket.fileno(),
             databases={module: whole(url) for module, url in self._databases.urls().items()} if self._databases.is_needed else {},
+            pooler=self._databases.pooler,
+            direct=self._databases.direct if self._databases.is_needed else "",
+            pool_size=self._databases.pool_size,
             drain_delay_s=0.0,
             settings=self._settings,
         )

@@ -27,7 +27,7 @@ from ramet.model.sharding import DatabaseAt
 from ramet.model.steps import Watch
 from ramet.model.system import System
 from ramet.operate import traffic
-from ramet.operate.databases import POOL_SIZE, DatabaseServer
+from ramet.operate.databases import DatabaseServer
 from ramet.operate.divided import DividedData, tell
 from ramet.operate.folder import Folder
 from ramet.operate.gates import Gates
@@ -291,7 +291,9 @@ class LiveWorld:
             modules=[module for module in release.modules if module in modules],  # in the order of the application
             state=str(self._folder.sockets / name),
             databases={module: at for module in modules if (at := self._database(module, release)) is not None},
-            pool_size=POOL_SIZE,
+            pooler=self._databases.pooler,
+            direct=self._databases.direct,
+            pool_size=self._databases.pool_size,
             settings=self._settings,
         )
 

@@ -11,7 +11,7 @@ from ramet.model.routing import version_of
 from ramet.model.topology import Layout
 from ramet.model.wishes import Wish, wanted_of
 from ramet.operate import files, memory, releases, schemas
-from ramet.operate.databases import POOL_SIZE, DatabaseServer
+from ramet.operate.databases import DatabaseServer
 from ramet.operate.live import LiveWorld
 from ramet.operate.plans import Plans, rehearse
 
@@ -84,7 +84,7 @@ class Planner:
         used = [each.memory_bytes for each in (await self._world.statuses()).values() if not isinstance(each, str)]
         return Facts(
             releases=known,
-            pool_size=POOL_SIZE,
+            pool_size=self._databases.pool_size,
             max_connections=self._databases.max_connections,
             instance_bytes=sum(used) // len(used) if used else 0,
             free_bytes=memory.free_bytes() or 0,

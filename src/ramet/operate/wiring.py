@@ -127,6 +127,9 @@ async def _together(
         modules=list(modules),
         state=str(folder.root),
         databases={module: whole(url) for module, url in urls.items()},
+        pooler=server.pooler,
+        direct=server.direct if server.is_needed else "",
+        pool_size=server.pool_size,
     )
     recorder = Recorder(service=OUTSIDE, version=application.version, instance=OUTSIDE, ring_records=settings.ring_records)
     databases = Databases(modules.values(), application.modules, launch, recorder)

@@ -2,18 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
+from urllib.parse import unquote, urlsplit
 
 from ramet.calls.ledger import Ledger
 from ramet.data import materialized, migrations, revisions
 from ramet.data.address import Address
+from ramet.data.hosts import Role
 from ramet.data.insight.collecting import QueryLog
 from ramet.data.once import DurableLedger
 from ramet.data.opening import open_placed
 from ramet.data.ownership import Fence
 from ramet.data.pool import Limits, Pool
-from ramet.data.queries import Opened
+from ramet.data.queries import Blocks, Opened
 from ramet.data.shards import Shards
 from ramet.errors import ConfigError
 from ramet.model.insight import QueryUse
@@ -26,6 +29,8 @@ from ramet.process.outcomes import CallOutcomes
 
 logger = logging.getLogger("ramet.process")
 
+SESSIONS = Limits(min_connections=0, max_connections=1)
+"""There while a schedule runs, and for 300 s after it."""
 _STATES = ("idle", "busy", "waiting", "connecting")
 
 
@@ -49,6 +54,8 @@ class Databases:
         self._recorder = recorder
         self._keeps_parameters = keeps_parameters
         self._shards: dict[str, Shards] = {}
+        self._sessions: dict[str, Pool] = {}
+        """Of modules with schedules behind a pooler: of the server itself, one session each, which holds their lock."""
         recorder.gauge(names.DB_CONNECTIONS, self._connections)
         self.ledgers: dict[str, Ledger] = {}
         self.fences: dict[str, Fence] = {}
@@ -74,12 +81,14 @@ class Databases:
 
     async def drop(self, module: Module) -> None:
         """Give its connections back. Nothing of the module runs here any more."""
-        shards = self._shards.pop(module.name, None)
+        shards, sessions = self._shards.pop(module.name, None), self._sessions.pop(module.name, None)
         self.ledgers.pop(module.name, None)
         self.fences.pop(module.name, None)
         if shards is not None and module.db is not None:
             self._modules.remove(module)
             await shards.close()
+            if sessions is not None:
+                await sessions.close()
             module.db.unbind()
 
     def tell_queries(self) -> tuple[list[QueryUse], int]:
@@ -122,7 +131,7 @@ class Databases:
         folder = revisions.folder_of(self._packages[module.name])
         if folder.is_dir():
             for at in placed.shards:
-                await migrations.verify(module.name, folder, self._address(module.name, at.url))
+                await migrations.verify(module.name, folder, self._behind(self._address(module.name, at.url)))
         make = partial(self._make_pool, module.name)
         shards = await open_placed(module.db, placed, make=make)
         try:
@@ -137,7 +146,10 @@ class Databases:
         if module.schedules or module.results:
             # Not of refreshes: between the statements of one, its session is never idle for long.
             longest_s = max((each.deadline_s for each in module.schedules.values()), default=DEFAULT_DEADLINE_S)
-            self.fences[module.name] = Fence(module.db, module.name, self._launch.instance, longest_s=longest_s)
+            sessions = await self._open_sessions(module.name, placed)
+            self.fences[module.name] = Fence(
+                module.db, module.name, self._launch.instance, longest_s=longest_s, sessions=sessions
+            )
 
     @staticmethod
     async def _verify_results(module: Module, places: Iterable[Opened]) -> None:
@@ -153,22 +165,42 @@ class Databases:
                 }
                 logger.warning("results.undeclared", extra=told)
 
-    def _make_pool(self, module: str, url: str, tracked: str) -> Pool:
+    async def _open_sessions(self, module: str, placed: DatabaseAt) -> Callable[[Blocks], Blocks]:
+        """For the pool of the module's home the one whose sessions stay. Its home may move, past the pooler or to it."""
+        pooled = next((address for each in placed.shards if self._is_pooled(address := self._address(module, each.url))), None)
+        if pooled is None:
+            return lambda pool: pool
+        made = self._sessions[module] = Pool(
+            self._behind(pooled), module=module, limits=SESSIONS, recorder=self._recorder, role=Role.PRIMARY
+        )
+        await made.open()
+        return lambda pool: made if isinstance(pool, Pool) and self._is_pooled(pool.address) else pool
+
+    def _make_pool(self, module: str, url: str, tracked: str, role: Role) -> Pool:
+        address = self._address(module, url)
         return Pool(
-            self._address(module, url),
+            replace(address, is_pooled=self._is_pooled(address)),
             module=module,
             limits=Limits(max_connections=self._launch.pool_size),
             recorder=self._recorder,
             queries=QueryLog(module, keeps_parameters=self._keeps_parameters),
             tracked=tracked,
+            role=role,
         )
 
     def _address(self, module: str, url: str) -> Address:
         return address_of(module, url, application_name=self._launch.instance)
 
+    def _is_pooled(self, address: Address) -> bool:
+        return bool(self._launch.pooler) and address.hosts == Address(dsn=self._launch.pooler).hosts
+
+    def _behind(self, address: Address) -> Address:
+        """Itself, or the server behind the pooler."""
+        return behind(address, self._launch.direct) if self._is_pooled(address) else address
+
     def _connections(self) -> Iterator[tuple[dict[str, str], float]]:
         counts: dict[tuple[str, str], int] = {}
-        for pool in self._pools():
+        for pool in (*self._pools(), *self._sessions.values()):
             for state, count in pool.statistics().items():
                 if state in _STATES:
                     counts[pool.module, state] = counts.get((pool.module, state), 0) + count
@@ -176,7 +208,7 @@ class Databases:
             yield {"module": module, "state": state}, float(count)
 
     async def close(self) -> None:
-        await asyncio.gather(*(shards.close() for shards in self._shards.values()))
+        await asyncio.gather(*(each.close() for each in (*self._shards.values(), *self._sessions.values())))
         for module in self._modules:
             if module.db is not None:
                 module.db.unbind()
@@ -185,3 +217,10 @@ class Databases:
 def address_of(module: str, url: str, *, application_name: str) -> Address:
     """The module's own schema, by its name."""
     return Address(dsn=url, schema=module, application_name=application_name)
+
+
+def behind(pooler: Address, direct: str) -> Address:
+    """The server behind a pooler, as the same role. direct: its URL without a role."""
+    parts = urlsplit(pooler.dsn)
+    role, password = unquote(parts.username or ""), unquote(parts.password or "")
+    return replace(pooler, dsn=direct, is_pooled=False).as_role(role, password, schema=pooler.schema)
