@@ -271,7 +271,7 @@ class Connection:
         if begun is not None:
             self._write(begun.message)
             self.prefix = None
-            self.held_since = now
+            self.held_since = self.held_since or now
         try:
             result = await operation
         except BaseException as error:
@@ -345,6 +345,8 @@ class Connection:
         self._check_leaves(of_text.facts)
         await self.begin_now()
         waiting, self.prefix = self.prefix, None
+        if waiting is not None:
+            self.held_since = self.held_since or monotonic()
         prepared = await self.run(self._prepares, self.driver.prepare(query))
         if waiting is not None:
             await self.run(self._prepares, self._query("SELECT", None))
@@ -360,7 +362,7 @@ class Connection:
         """Send a block's BEGIN by itself, before what cannot carry it."""
         if self.prefix is not None and self.prefix.is_transaction:
             text, self.prefix = self.prefix.text, None
-            self.held_since = monotonic()
+            self.held_since = self.held_since or monotonic()
             await self.run(self._begins, self._query(text, None))
 
     def commit(self) -> Coroutine[Any, Any, str]:

@@ -23,7 +23,7 @@ from typing import Any
 from ramet.data import errors
 from ramet.data.pool import Pool
 from ramet.observe import names
-from ramet.wire.context import current
+from ramet.wire.context import BEYOND, current
 
 WAIT_S = 0.02
 """How long a read waits for a replica, in seconds."""
@@ -39,8 +39,9 @@ _STATE = """\
 SELECT (coalesce(pg_last_wal_replay_lsn(), '0/0') - '0/0')::bigint, pg_is_in_recovery(),
        CASE WHEN pg_last_wal_receive_lsn() IS NOT DISTINCT FROM pg_last_wal_replay_lsn() THEN 0
             ELSE coalesce(extract(epoch FROM now() - pg_last_xact_replay_timestamp()), 0) END::float8,
-       EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')"""
-"""Position, whether it is a replica, seconds behind. Nothing to replay is no lag, however old the last transaction is."""
+       EXISTS (SELECT FROM pg_stat_wal_receiver WHERE pid IS NOT NULL)"""
+"""Position, whether it is a replica, seconds behind, whether it receives: of the receiver a module's role sees no more than that
+it runs. Nothing to replay is no lag, however old the last transaction is."""
 _LOST = (errors.DatabaseUnavailable, errors.TransactionConflict, errors.PoolExhausted)
 _UNDEFINED = ("42P01", "42703", "42883")
 """A table, column or function that a migration has made, and the replica has not replayed yet."""
@@ -148,7 +149,7 @@ class Reader:
         needed = 0
         if causal is not None:
             needed = causal.positions.get(self._name, 0)
-            if any(name.startswith(self._server) and name != self._name for name in causal.positions):
+            if needed == BEYOND or any(name.startswith(self._server) and name != self._name for name in causal.positions):
                 return None
         there = [each for each in self.replicas if each.is_in]
         if not there:

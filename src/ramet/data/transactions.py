@@ -13,9 +13,9 @@ from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 from ramet.data.claims import CLAIM, LEDGER_KEY, RESULT, Claim, current_claim, fence_of
-from ramet.data.errors import BlockMisuse, SchemaChanged, UniqueViolation
+from ramet.data.errors import BlockMisuse, DatabaseError, SchemaChanged, StatementDeadline, UniqueViolation
 from ramet.data.queries import Blocks, Compilable, Opened, Statements
-from ramet.wire.context import current
+from ramet.wire.context import BEYOND, current
 
 T = TypeVar("T")
 
@@ -191,12 +191,9 @@ class Transaction(Statements):
             return self._connection
         if self._is_starting:
             raise BlockMisuse("two tasks use one block at the same time", hint="one block for each task")
-        pool = self._pool()
         self._is_starting = True
         try:
-            if not self._begin.writes and self._opened.reader is not None:
-                pool = await self._opened.reader.pool()
-            connection = pool.take() or await pool.wait_connection()
+            pool, connection = await self._taken()
         finally:
             self._is_starting = False
         connection.prefix = self._begin
@@ -241,6 +238,20 @@ class Transaction(Statements):
         await connection.begin_now()
         return connection
 
+    async def _taken(self) -> tuple[Blocks, Any]:
+        """A connection, and the pool that it is of. Who waited for one looks again: the key may have moved meanwhile."""
+        while True:
+            pool = self._pool()
+            if not self._begin.writes and self._opened.reader is not None:
+                pool = await self._opened.reader.pool()
+                return pool, pool.take() or await pool.wait_connection()
+            if (connection := pool.take()) is not None:
+                return pool, connection
+            connection = await pool.wait_connection()
+            if self._pool() is pool or not pool.reroutes:
+                return pool, connection
+            pool.give(connection)
+
     def _pool(self) -> Blocks:
         """Where the key is now; it may have moved since the block was made."""
         if self._opened.pool.reroutes and self._route is not None:
@@ -278,8 +289,8 @@ class Transaction(Statements):
         return await self._rows_once(query, args, limit)
 
     async def _rows_once(self, query: str, args: Sequence[Any], limit: int) -> list[Any]:
-        pool, write_once = self._pool(), self._opened.write_once
-        connection = pool.take() or await pool.wait_connection()
+        pool, connection = await self._taken()
+        write_once = self._opened.write_once
         try:
             connection.prefix = write_once
             connection.may_have_run = True
@@ -306,8 +317,7 @@ class Transaction(Statements):
         return await self._status_once(query, args)
 
     async def _status_once(self, query: str, args: Sequence[Any]) -> str:
-        pool = self._pool()
-        connection = pool.take() or await pool.wait_connection()
+        pool, connection = await self._taken()
         try:
             connection.prefix = self._opened.write_once
             connection.may_have_run = True
@@ -319,9 +329,14 @@ class Transaction(Statements):
         return tag
 
     async def _note(self, pool: Blocks) -> None:
-        """Where the log is after a statement that committed by itself."""
+        """Where the log is after a statement that committed by itself. Where that cannot be learned, it is beyond all replicas: the
+        statement has run, and its caller is told so."""
         if pool.tracked:
-            current.get().causal.note(pool.tracked, await self._opened.position(pool))
+            try:
+                position = await self._opened.position(pool)
+            except (DatabaseError, StatementDeadline):
+                position = BEYOND
+            current.get().causal.note(pool.tracked, position)
 
     async def _many(self, query: str, args: Iterable[Sequence[Any]]) -> None:
         if self._state is _NEW:

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from ramet.errors import UsageError
 
 MAX_BAGGAGE_BYTES = 4096
+BEYOND = 2**63 - 1
+"""A position that no replica reaches: of a write whose position is not known."""
 TRACE_FLAGS = 0x03
 """W3C Trace Context level 2: sampled, and the trace id is random. All others are sent as zero."""
 
