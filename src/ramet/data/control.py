@@ -12,6 +12,7 @@ Only the controller's own role, which is no module's, can see the schema.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -29,6 +30,8 @@ LEASE_S = 15.0
 """How long a lease holds without being renewed: two renewals may fail. A holder that is known to be dead is not waited for."""
 PATIENCE_S = 30.0
 """How long a statement is tried again while the server is away, as it is when it starts again."""
+STATEMENT_S = 5.0
+"""How long one statement may take: all are small. A server that is silent for longer is asked anew, maybe at another node."""
 _AGAIN_S = 0.1
 _REFUSALS = (driver.PostgresError, driver.InterfaceError, driver.InternalClientError, OSError, DatabaseUnavailable)
 _LOCK = 0x72616D65_74000003
@@ -92,6 +95,7 @@ class ControlSchema:
         self._holder = holder
         self._is_alive = is_alive
         self._connection: Driver | None = None
+        self._held_until = 0.0
         self._one = asyncio.Lock()
         self.lease: Lease | None = None
 
@@ -138,12 +142,20 @@ class ControlSchema:
             LEASE_S,
         )
         self.lease = Lease(self._holder, int(taken[0][0]))
+        self._held_until = time.monotonic() + LEASE_S - STATEMENT_S
+
+    @property
+    def holds(self) -> bool:
+        """Whether the lease cannot be another's: for when its own server is silent."""
+        return self.lease is not None and time.monotonic() < self._held_until
 
     async def renew(self) -> None:
         """Raises PlanBusy where another controller has taken it."""
+        asked = time.monotonic()
         await self._fenced(
             "UPDATE ramet.lease SET until = now() + make_interval(secs => $2) WHERE fence = $1 RETURNING 1", LEASE_S
         )
+        self._held_until = asked + LEASE_S
 
     async def give_up(self) -> None:
         """So that the next one need not wait."""
@@ -250,11 +262,14 @@ class ControlSchema:
             while True:
                 try:
                     connection = await self._connected()
-                    return await connection.fetch(statement, *parameters)
+                    async with asyncio.timeout(STATEMENT_S):
+                        return await connection.fetch(statement, *parameters)
                 except _REFUSALS as raised:
                     # One statement at a time: a driver whose state does not fit has lost its connection and not yet said so.
                     is_closed = isinstance(raised, driver.InternalClientError)
                     error = refusals.ours(raised, is_closed=is_closed)
+                    if isinstance(raised, TimeoutError):
+                        error = DatabaseUnavailable(f"no answer within {STATEMENT_S:g} s")
                     # A replica was the primary when this connection was made.
                     if not isinstance(error, (DatabaseUnavailable, ReadOnly)) or asyncio.get_running_loop().time() > deadline:
                         raise error from raised

@@ -284,7 +284,7 @@ class Controller:
         autoscaler = Autoscaler(self.world, self.plans, limits=self._limits, apply=self.planner.apply, report=self._report)
         self._go_on("liveness", liveness.run())
         self._go_on("autoscaler", autoscaler.run())
-        standing_in = StandingIn(self._servers, tell=self._tell_databases, renewed=self.schema.renew, report=self._report)
+        standing_in = StandingIn(self._servers, tell=self._tell_databases, holds=lambda: self.schema.holds, report=self._report)
         self._go_on("failover", standing_in.run())
 
     async def _tell_databases(self) -> None:

@@ -23,7 +23,8 @@ async def end_all(folder: Folder) -> int:
     """End Envoy, the instances, and PostgreSQL. Returns how many processes there were."""
     ended = await _end([folder.root / "envoy" / "envoy.pid"], TERMINATE)
     ended += await end_instances(folder)
-    servers = [folder.root / "postgres" / "server.pid", *(folder.root / "servers").glob("*/server.pid")]
+    homes = [folder.root / "postgres", *(folder.root / "servers").glob("*")]
+    servers = [path for home in homes for path in (home / "server.pid", *home.glob("replicas/*/server.pid"))]
     return ended + await _end(servers, POSTGRES_STEPS)
 
 

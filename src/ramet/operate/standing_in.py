@@ -17,24 +17,25 @@ from ramet.operate.servers import Servers
 logger = logging.getLogger("ramet.operate")
 
 LOOK_S = 0.5
-PATIENCE_S = 4.0
+PATIENCE_S = 2.5
 """How long a primary may be silent: over the 1 to 2 s that a restart with recovery takes, under the 10 s that users wait."""
 
 
 class StandingIn:
-    """tell: called when a server has another primary, or another address. renewed: raises where the lease is lost."""
+    """tell: called when a server has another primary, or another address. holds: whether the lease cannot be
+    another's: it may be in the very server that is silent."""
 
     def __init__(
         self,
         servers: Servers,
         *,
         tell: Callable[[], Awaitable[None]],
-        renewed: Callable[[], Awaitable[None]],
+        holds: Callable[[], bool],
         report: Callable[[str], None],
     ) -> None:
         self._servers = servers
         self._tell = tell
-        self._renewed = renewed
+        self._holds = holds
         self._report = report
         self._silent: dict[str, float] = {}
 
@@ -60,7 +61,9 @@ class StandingIn:
         if not cluster.replicas or now - began < PATIENCE_S:
             return
         self._report(f"the primary {cluster.primary.name} of {name} has been silent for {now - began:.1f} s; failing over")
-        await self._renewed()
+        if not self._holds():
+            self._report(f"{name} is not failed over: it is not known whether this controller still has the lease")
+            return
         said = await self._servers.fail_over(name, "")
         self._silent.pop(name, None)
         self._report(f"{name}: {said}")
