@@ -46,7 +46,7 @@ def offered(line: str) -> list[str]:
 
 ASKED = [
     pytest.param("ramet st", ["status"], id="a verb"),
-    pytest.param("ramet migrate u", ["up"], id="a verb of a verb"),
+    pytest.param("ramet migrate up", ["up"], id="a verb of a verb"),
     pytest.param("ramet up --det", ["--detach"], id="an option"),
     pytest.param("ramet up ", ["seed", "grown"], id="topologies"),
     pytest.param("ramet migrate new pe", ["people"], id="a module"),

@@ -98,8 +98,8 @@ def test_the_migration_of_a_materialised_result_is_written_from_its_declaration(
     ("arguments", "message"),
     [
         (["--materialized", "sol"], "did you mean `sold`?"),
-        (["a message", "--materialized", "sold"], "one of MESSAGE and --materialized is needed"),
-        ([], "one of MESSAGE and --materialized is needed"),
+        (["a message", "--materialized", "sold"], "a MESSAGE, or one of: --rename"),
+        ([], "a MESSAGE, or one of: --rename"),
     ],
     ids=str,
 )

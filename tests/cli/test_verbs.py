@@ -90,7 +90,7 @@ def test_an_example_that_rots_is_found() -> None:
     with pytest.raises(click.NoSuchOption):
         parse(["config", "--jsno"])
     with pytest.raises(click.MissingParameter):
-        parse(["migrate", "new", "orders"])
+        parse(["replicate", "orders"])
     with pytest.raises(click.UsageError):
         parse(["configure"])
 
@@ -115,7 +115,7 @@ def test_the_help_of_all_lists_every_verb(empty: Command) -> None:
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        (["frobnicate"], "there is no verb `frobnicate`\n"),
+        (["xyzzy"], "there is no verb `xyzzy`\n"),
         (["up", "--port", "70000"], "70000 is not in the range"),
         (["logs", "-n", "-1"], "-1 is not in the range"),
         (["migrate", "new", "orders"], "MESSAGE"),

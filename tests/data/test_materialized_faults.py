@@ -12,6 +12,7 @@ import pytest
 
 from ramet.data import driver, schemas
 from ramet.data.address import Address
+from ramet.data.hosts import Role
 from ramet.data.opening import open_placed
 from ramet.data.ownership import Fence
 from ramet.data.pool import Pool
@@ -259,8 +260,8 @@ async def two_databases(server: Server, module: Module) -> AsyncIterator[tuple[t
                 dsn = server.address(module.name).dsn.replace("/postgres", f"/{name}")
                 shards.append(ShardAt(shard=number, url=dsn))
 
-        def make(url: str, tracked: str) -> Pool:
-            return Pool(Address(dsn=url, schema=module.name), module=module.name, tracked=tracked)
+        def make(url: str, tracked: str, role: Role) -> Pool:
+            return Pool(Address(dsn=url, schema=module.name), module=module.name, tracked=tracked, role=role)
 
         opened = await open_placed(module.db, DatabaseAt(epoch=1, shards=(shards[0],), map=ShardMap(key_type="int8")), make=make)
         stack.push_async_callback(opened.close)

@@ -71,7 +71,6 @@ def test_another_topology_keeps_the_number_that_was_found_by_measuring(now: int,
     ("databases", "said"),
     [
         ("feed = {shards = 2}", "the database of feed cannot have 2 shards, since its rows have no key; declare it with module."),
-        ("articles = {replicas = 1}", "articles is to have 1 replicas; a plan cannot make one yet"),
         ("search = {shards = 1}", "search has no database that could have shards"),
     ],
 )

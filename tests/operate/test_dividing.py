@@ -28,7 +28,7 @@ main = { modules = ["*"], instances = 2 }
 main = { modules = ["*"], instances = 2 }
 
 [topology.grown.databases]
-notes = { shards = 2 }
+notes = { shards = 2, replicas = 1 }
 """
 
 NOTES = """
@@ -183,6 +183,7 @@ def test_where_rows_are_outlives_a_stop_and_a_topology_says_it(command: Command)
     url = command.up("grown")
     assert asyncio.run(request(url, "POST", "/notes/1/00000000000000000000000000000001"))[0] in (200, 204)
     assert asyncio.run(request(url, "POST", "/notes/3/00000000000000000000000000000002"))[0] in (200, 204)
+    assert "replica r1 of database server notes-1" in command.ok("history", "1")
     assert {each.shard for each in Client(Folder(command.folder / ".ramet")).system().databases["notes"].shards} == {0, 1}
     command.ok("down")
     url = command.up("grown")

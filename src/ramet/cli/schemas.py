@@ -4,26 +4,24 @@ that nothing is taken away that an instance needs; where none runs they are take
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
-from ramet.check import migration_lint
-from ramet.check.migration_lint import Finding
 from ramet.cli import completing, plans
 from ramet.cli.application import Current, check_known, current
 from ramet.cli.groups import Choice
 from ramet.data import revisions
 from ramet.data.backfilling import Progress
 from ramet.data.revisions import Phase, Revision
-from ramet.errors import NothingRuns, PlanImpossible
+from ramet.errors import ConfigError, NothingRuns, PlanImpossible
 from ramet.model import explaining
 from ramet.model.explaining import Told
 from ramet.model.facts import Facts, Needs
 from ramet.model.planning import Plan
 from ramet.model.system import System
 from ramet.model.wishes import Wish
-from ramet.operate import schemas
+from ramet.operate import extras, schemas
 from ramet.operate.client import Client
 from ramet.operate.databases import DatabaseServer
 from ramet.operate.plans import rehearse
@@ -129,11 +127,20 @@ def _wish(modules: tuple[str, ...], phase: str | None) -> Wish:
     here = current()
     for module in modules:
         check_known("module", module, here.application.modules)
-    migration_lint.refuse(_lint(here, modules, None))
+    _linter().refuse(_lint(here, modules, None))
     return Wish(migrate=modules or (schemas.ALL,), phase=phase or "")
 
 
-def _lint(here: Current, modules: tuple[str, ...], applied: set[str] | None) -> list[Finding]:
+def _linter() -> Any:
+    """Deferred: `up` and `status` do without its extra."""
+    try:
+        from ramet.check import migration_lint
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"lint needs {error.name}, which is not installed", hint=extras.command("check")) from error
+    return migration_lint
+
+
+def _lint(here: Current, modules: tuple[str, ...], applied: set[str] | None) -> list[Any]:
     """applied: ids that are not looked at; None for what the databases have."""
     known = {name: module for name, module in here.modules.items() if module.db is not None and (not modules or name in modules)}
     folders = {name: revisions.folder_of(here.application.modules[name]) for name in known}
@@ -146,12 +153,12 @@ def _lint(here: Current, modules: tuple[str, ...], applied: set[str] | None) -> 
                 lacking.setdefault(change.module, set()).update(change.revisions)
 
         asyncio.run(with_server(here, ask))
-    found: list[Finding] = []
+    found: list[Any] = []
     for name, module in known.items():
         all_of_it = revisions.read(folders[name]).revisions
         wanted = [each for each in all_of_it if applied is not None or each.id in lacking.get(name, ())]
         assert module.db is not None, "filtered above"
-        found += migration_lint.lint(name, module.db.key, folders[name], wanted)
+        found += _linter().lint(name, module.db.key, folders[name], wanted)
     return found
 
 

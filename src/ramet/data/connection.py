@@ -332,7 +332,7 @@ class Connection:
     async def _first_rows(self, query: str, args: Sequence[Any], limit: int) -> list[Any]:
         known = await self._learn(query)
         self.flaws |= known.leaves
-        return await self.run(known.series, self._bind_execute(known.state, args, "", limit, False, None))
+        return await self.run(known.series, self._bind_execute(known.state, args, "", limit, False, None), known.watched, args)
 
     async def _learn(self, query: str) -> Statement:
         """Prepare a statement, with the prefix out of its way: a block's before it, a single statement's after it."""

@@ -329,8 +329,8 @@ class Transaction(Statements):
         return tag
 
     async def _note(self, pool: Blocks) -> None:
-        """Where the log is after a statement that committed by itself. Where that cannot be learned, it is beyond all replicas: the
-        statement has run, and its caller is told so."""
+        """Where the log is after a statement that committed by itself. Where that cannot be learned, it is beyond all replicas:
+        the statement has run, and its caller is told so."""
         if pool.tracked:
             try:
                 position = await self._opened.position(pool)

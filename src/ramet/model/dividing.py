@@ -14,6 +14,8 @@ from ramet.model.replica_steps import AddReplica, FailOver, RemoveReplica, Repli
 from ramet.model.sharding import Between, Buckets, Key, Slice, Whole, key_of, may_meet, problems, reassigned
 from ramet.model.system import System
 
+FIRST = "node-1"
+"""Name of the first node of a server, its primary unless it was failed over."""
 ANEW = -1
 """A shard that is made for it."""
 
@@ -44,7 +46,8 @@ class DataWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 class DataFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a module's data. key: name of it, empty for none. weights: of each bucket, rows or load; empty for alike.
     primaries, replicas: server -> its
-    nodes, of those that are ours. synchronous: those servers whose commits wait for a replica.
+    nodes, of those that run and are ours. is_ours: whether a new server would be ours. synchronous:
+    those servers whose commits wait for a replica.
     obstacles: why it cannot be divided, whole: why it cannot even be moved as a whole."""
 
     key: str = ""
@@ -53,6 +56,7 @@ class DataFacts(msgspec.Struct, frozen=True, kw_only=True):
     primaries: dict[str, str] = {}
     replicas: dict[str, tuple[str, ...]] = {}
     synchronous: tuple[str, ...] = ()
+    is_ours: bool = True
     obstacles: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
 
@@ -86,7 +90,7 @@ def replicate(system: System, wish: DataWish, known: DataFacts) -> tuple[str, li
     for server in servers_of(system, wish.module):
         _check_ours(server, known)
         nodes = list(known.replicas.get(server, ()))
-        taken = {*nodes, known.primaries[server]}
+        taken = {*nodes, known.primaries.get(server, FIRST)}
         is_synchronous = server in known.synchronous
         wants = is_synchronous if wish.synchronous is None else wish.synchronous
         if wants and not wish.replicas:
@@ -122,6 +126,8 @@ def fail_over(system: System, wish: DataWish, known: DataFacts) -> tuple[str, li
 
 
 def _check_ours(server: str, known: DataFacts) -> None:
+    if server not in known.primaries and known.is_ours:
+        return  # it is about to be made
     if server not in known.primaries:
         raise PlanImpossible(
             f"the database server {server} is not ours to replicate", hint="its own tools make replicas; ramet.toml names them"

@@ -102,16 +102,19 @@ def _divided(wanted: Wanted, known: Facts) -> Iterable[str]:
                 f"the database of {module} cannot have {layout.shards} shards, since its rows have no key; declare it with"
                 " module.database(key=...)"
             )
-        if layout.replicas:
-            yield f"{module} is to have {layout.replicas} replicas; a plan cannot make one yet"
 
 
 def _divisions(running: System, wanted: Wanted, known: Facts) -> list[AnyStep]:
     """What divides databases as a topology has them, one module after another."""
     steps: list[AnyStep] = []
     for module, layout in wanted.databases.items():
-        if module in known.data and layout.shards != len(running.division(module).map.shards):
-            _, more = divide(running, DataWish(module=module, shards=layout.shards), known.data[module])
+        if module not in known.data:
+            continue
+        wishes = [DataWish(module=module, replicas=layout.replicas)]
+        if layout.shards != len(running.division(module).map.shards):
+            wishes.insert(0, DataWish(module=module, shards=layout.shards))
+        for wish in wishes:
+            _, more = divide(running, wish, known.data[module])
             for step in more:
                 running = step.after(running)
             steps += more

@@ -25,7 +25,7 @@ from ramet.engines.identity import identify
 from ramet.engines.locks import DirectoryLock
 from ramet.engines.ports import free_port
 from ramet.engines.supervision import Change, Status
-from ramet.errors import JournalUnreadable, PlanBusy, RametError
+from ramet.errors import JournalUnreadable, PlanBusy, PlanImpossible, RametError
 from ramet.model.autoscale import Limits
 from ramet.model.divisions import described
 from ramet.model.launch import FleetRecord, Launch
@@ -252,10 +252,15 @@ class Controller:
     async def _divide(self) -> None:
         """What the topology divides, at its first start: by the same plan as later, over what is there by now."""
         system = self.world.system
-        if all(len(system.division(name).map.shards) == each.shards for name, each in self.topology.databases.items()):
+        layouts = self.topology.databases
+        if all(len(system.division(name).map.shards) == each.shards and not each.replicas for name, each in layouts.items()):
             return
-        await self.planner.apply(Wish(topology=self.topology.name))
-        await self.plans.wait()
+        try:
+            await self.planner.apply(Wish(topology=self.topology.name))
+        except PlanImpossible as error:  # they are so already; or cannot be, and the system runs without
+            self._report(str(error))
+        else:
+            await self.plans.wait()
 
     def _first(self, system: System) -> System:
         """With databases where they were when it was stopped."""

@@ -99,6 +99,7 @@ class DividedData:
             weights=tuple(weights),
             primaries={name: cluster.primary.name for name, cluster in self.servers.clusters.items()},
             replicas={name: tuple(sorted(cluster.replicas)) for name, cluster in self.servers.clusters.items()},
+            is_ours=self.servers.are_ours,
             synchronous=tuple(name for name, cluster in self.servers.clusters.items() if cluster.is_synchronous),
             obstacles=(*obstacles, *problems),
             whole=(*whole, *problems),

@@ -78,7 +78,10 @@ class Planner:
         return plan(system, wanted, facts), facts
 
     def _differs(self, module: str, layout: Layout) -> bool:
-        return layout.shards != len(self._world.system.division(module).map.shards)
+        division = self._world.system.division(module)
+        clusters = self._world.data.servers.clusters
+        replicas = [len(clusters[each.server].replicas) if each.server in clusters else 0 for each in division.shards]
+        return layout.shards != len(division.map.shards) or any(count != layout.replicas for count in replicas)
 
     async def _facts(self, known: dict[str, Release], inseparable: tuple[tuple[str, ...], ...]) -> Facts:
         used = [each.memory_bytes for each in (await self._world.statuses()).values() if not isinstance(each, str)]

@@ -100,6 +100,11 @@ class Servers:
         found = {MAIN: self._main.server, **self._servers} if self._main.has_started else dict(self._servers)
         return {name: server for name, server in found.items() if isinstance(server, PostgresCluster)}
 
+    @property
+    def are_ours(self) -> bool:
+        """Whether a server that is added would be."""
+        return self._main.is_embedded
+
     def timeline(self, name: str) -> int:
         """Of the server's log, as it was last seen: another one after each failover."""
         return self._timelines.get(name, 1)
