@@ -91,7 +91,6 @@ def test_the_lease_of_the_dead_is_taken_at_once(address: Address) -> None:
 WRITES: dict[str, Callable[[ControlSchema, int], Awaitable[object]]] = {
     "renew": lambda schema, _: schema.renew(),
     "save the system": lambda schema, _: schema.save_system(b"theirs"),
-    "forget the system": lambda schema, _: schema.forget_system(),
     "add a plan": lambda schema, _: schema.add_plan("2", "theirs", b""),
     "mark a plan": lambda schema, plan: schema.mark(plan, "undone"),
     "write an entry": lambda schema, plan: schema.write(plan, 1, 0, "done"),
@@ -150,9 +149,6 @@ def test_what_is_written_is_read_back_by_the_next(address: Address) -> None:
             assert oldest.ended is not None
             assert oldest.ended >= oldest.began
             assert [entry[:4] for entry in await second.entries(plans[1])] == [(0, 0, "begun", "said"), (1, 0, "done", "said")]
-            await second.forget_system()
-            await second.forget_system()
-            assert await second.load_system() is None
 
     asyncio.run(main())
 

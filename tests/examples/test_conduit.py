@@ -66,7 +66,7 @@ def fuzz(url: str, folder: Path) -> str:
 def execute(folder: Path, module: str, query: str) -> list[int]:
     """As the module's own role. Returns the first column."""
     launches = [json.loads(path.read_bytes()) for path in folder.glob(".ramet/instances/*/launch.json")]
-    url = next(each["databases"][module] for each in launches if module in each["databases"])
+    url = next(each["databases"][module]["shards"][0]["url"] for each in launches if module in each["databases"])
 
     async def run() -> list[int]:
         connection = await driver.connect(url, timeout_s=10, server_settings={"search_path": module})

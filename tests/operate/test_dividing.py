@@ -202,8 +202,8 @@ def test_a_controller_that_dies_in_a_split_leaves_rows_with_one_owner(command: C
             begun = asyncio.create_task(asyncio.to_thread(command.run, "shard", "notes", "2", "--yes"))
             await asyncio.sleep(delay_s)
             os.kill(json.loads((command.folder / ".ramet" / "fleet.json").read_text())["pid"], signal.SIGKILL)
-            await begun
             await asyncio.to_thread(command.up, "seed")
+            await begun  # it has waited for a controller to come back
             client = Client(Folder(command.folder / ".ramet"))
             until = time.monotonic() + 60
             while (plans := await asyncio.to_thread(client.plans)) and plans[0].state not in {"done", "undone"}:

@@ -181,14 +181,6 @@ class ControlSchema:
         rows = await self._fetch("SELECT body FROM ramet.system")
         return bytes(rows[0][0]) if rows else None
 
-    async def forget_system(self) -> None:
-        """It was stopped as a whole."""
-        await self._fenced(
-            "WITH mine AS (SELECT fence FROM ramet.lease WHERE fence = $1 FOR SHARE),"
-            " gone AS (DELETE FROM ramet.system USING mine)"
-            " SELECT 1 FROM mine"
-        )
-
     # Plans
 
     async def add_plan(self, key: str, title: str, body: bytes) -> int:

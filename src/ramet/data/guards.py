@@ -106,11 +106,6 @@ def _made(schema: str, table: str, number: int, column: str | None, owned: Seque
     ]
 
 
-async def owned_of(connection: Driver, module: str) -> str | None:
-    """What a shard owns by its guard, in words; None where it never had one."""
-    return await connection.fetchval(f"SELECT owned FROM {SCHEMA}.ownership WHERE module = $1", module)  # noqa: S608  (a constant)
-
-
 async def tidy(connection: Driver, schema: str) -> None:
     """Drop guards that are disabled, as far as nobody is in the way for longer than 200 ms."""
     for table, name, is_on in await connection.fetch(_FOUND, quote(schema)):

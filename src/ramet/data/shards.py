@@ -47,8 +47,6 @@ class Shards:
         self._held: dict[str, _Hold] = {}
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-        self.changed = asyncio.Event()
-        """Set, and replaced, when a new map is there."""
 
     def __repr__(self) -> str:
         return f"<Shards of {self._module}: {', '.join(map(str, sorted(self._opened))) or 'none'}, epoch {self.placed.epoch}>"
@@ -153,8 +151,6 @@ class Shards:
     def _told(self) -> None:
         for opened in self._opened.values():
             opened.pool.reroutes = not self.is_simple
-        self.changed.set()
-        self.changed = asyncio.Event()
 
     def _close_later(self, opened: Opened) -> None:
         opened.pool.reroutes = True  # a block that was made before goes to where its key is now

@@ -70,9 +70,6 @@ DB_CONNECTIONS = Metric("ramet_db_connections", "gauge", "", "connections of a m
 READS = Metric("ramet_db_reads", "counter", "", "reads of a database with replicas, by where they were made")
 READ_WAITS = Metric("ramet_db_read_waits", "counter", "", "reads that waited for a replica to see what their request has written")
 SCATTERS = Metric("ramet_db_scatters", "counter", "", "reads that asked all shards of a database")
-MOVED = Metric(
-    "ramet_db_writes_moved", "counter", "", "writes that met the fence of a shard that does not own their key any more"
-)
 SCHEDULE_OWNER = Metric(
     "ramet_schedule_owner", "gauge", "", "1 where this instance owns a module's schedules, 0 where it hosts them only"
 )
@@ -103,7 +100,6 @@ METRICS = (
     READS,
     READ_WAITS,
     SCATTERS,
-    MOVED,
     CALL_SERVED,
     CALL_MADE,
     REQUEST,
