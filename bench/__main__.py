@@ -20,6 +20,7 @@ GROUPS = {
     "conduit": "bench.conduit",
     "check": "bench.check",
     "migration": "bench.migration",
+    "moves": "bench.moves",
 }
 """Imported only if asked for: each brings stacks that the others should not have to load."""
 
@@ -33,8 +34,8 @@ def main(groups: tuple[str, ...], rounds: int, seconds: float) -> None:
 
     GROUPS: local (what a local call costs over a bare await), record (one record of a unit of work), calls (remote
     calls), http (a typed route), data (one read, one write), conduit (an application), check (`ramet check`), migration (a column
-    renamed in a table of a million rows, under load). All of them if none
-    is given. Other groups' figures in bench/results.json stay as they were.
+    renamed in a table of a million rows, under load), moves (half of the buckets to another server, under load). All of them if
+    none is given. Other groups' figures in bench/results.json stay as they were.
 
     \b
     python -m bench

@@ -70,14 +70,6 @@ def last_sequence(applied: Sequence[Revision]) -> tuple[Revision, ...]:
     return tuple(reversed(taken))
 
 
-def unknown_contracts(contracts: Iterable[str], versions: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
-    """Versions that do not know some of these contracts, and so need what they would take away: version -> ids. versions: version
-    -> the migrations that it knows."""
-    wanted = list(contracts)
-    found = {version: [each for each in wanted if each not in known] for version, known in versions.items()}
-    return {version: ids for version, ids in found.items() if ids}
-
-
 async def statuses(module: str, folder: Path, shards: Shards) -> dict[int, Status]:
     """By shard. Raises as `migrations.status`."""
     found = await asyncio.gather(*(migrations.status(module, folder, address) for _, address in shards))
