@@ -60,8 +60,6 @@ STORY = (
     Chapter("roll --canary, good", _good),
     Chapter("roll --canary, broken", _broken, may_fail=0.01),
     Chapter("extract social --database", _plan("extract", "social", "--database")),
-    Chapter("replicate articles 1", _plan("replicate", "articles", "1")),
-    Chapter("failover articles", _plan("failover", "articles")),
     Chapter("absorb social", _plan("absorb", "social")),
     Chapter("absorb feed", _plan("absorb", "feed")),
     Chapter("scale main to 1", _plan("scale", "main", "1")),
