@@ -20,6 +20,7 @@ from ramet.data import moving, schemas
 from ramet.data.address import Address
 from ramet.data.administering import session
 from ramet.data.database import Database
+from ramet.data.errors import DatabaseError
 from ramet.data.hosts import Role
 from ramet.data.moving import Moving, Side
 from ramet.data.opening import open_placed
@@ -162,7 +163,7 @@ async def _write(db: Database, seen: Seen, chance: random.Random) -> None:
         try:
             async with db.write(key) as tx:
                 await tx.execute("INSERT INTO orders VALUES ($1, $2, 'new')", key, name)
-        except Exception:
+        except DatabaseError:
             seen.failed += 1
         else:
             seen.acknowledged[name] = key

@@ -36,6 +36,14 @@ GENERIC = Sample(0.1, "SELECT * FROM orders WHERE sku = $1", None)
 SKU = NewIndex("orders", ("sku",))
 
 
+async def shop(server: Postgres) -> tuple[Address, driver.Driver]:
+    """A module with its schema and role, and a session of it."""
+    owner = schemas.Owner("shop", server.password("shop"))
+    await schemas.provision(Address(dsn=server.url()), [owner], extensions=["citext"])
+    address = Address(dsn=server.url(user="shop"), schema="shop")
+    return address, await driver.connect(address.dsn, timeout_s=5, server_settings=address.session_settings(is_read_only=False))
+
+
 async def cost(connection: driver.Driver, text: str) -> float:
     return json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {text}"))[0]["Plan"]["Total Cost"]
 
@@ -47,12 +55,7 @@ def test_the_copy_plans_as_the_original_does(tmp_path: Path) -> None:
         server = Postgres(tmp_path / "pg")
         await server.start()
         try:
-            owner = schemas.Owner("shop", server.password("shop"))
-            await schemas.provision(Address(dsn=server.url()), [owner], extensions=["citext"])
-            address = Address(dsn=server.url(user="shop"), schema="shop")
-            connection = await driver.connect(
-                address.dsn, timeout_s=5, server_settings=address.session_settings(is_read_only=False)
-            )
+            address, connection = await shop(server)
             try:
                 await connection.execute(TABLES)
                 catalog = await read_catalog(address)
@@ -85,12 +88,7 @@ def test_the_catalog_tells_what_the_planner_knows(tmp_path: Path) -> None:
         server = Postgres(tmp_path / "pg")
         await server.start()
         try:
-            owner = schemas.Owner("shop", server.password("shop"))
-            await schemas.provision(Address(dsn=server.url()), [owner], extensions=["citext"])
-            address = Address(dsn=server.url(user="shop"), schema="shop")
-            connection = await driver.connect(
-                address.dsn, timeout_s=5, server_settings=address.session_settings(is_read_only=False)
-            )
+            address, connection = await shop(server)
             await connection.execute(TABLES)
             await connection.close(timeout=5)
             return await read_catalog(address)
